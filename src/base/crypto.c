@@ -1,0 +1,220 @@
+/* OpenSSL's digests, fetched once, and libsodium's seals. */
+#include "base/crypto.h"
+#include "base/mem.h"
+
+#include <openssl/evp.h>
+#include <sodium.h>
+
+#define POOL_LEN 512
+#define BLOCK_LEN 64
+#define SEAL_VERSION 1
+
+struct crypto_hasher {
+    EVP_MD_CTX *ctx;
+};
+
+static EVP_MD *sha256;
+static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+void crypto_init(void)
+{
+    if (sha256 != NULL)
+        return;
+    must(sodium_init() >= 0);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(sha256 != NULL);
+}
+
+static EVP_MD_CTX *thread_ctx(void)
+{
+    static _Thread_local EVP_MD_CTX *ctx;
+    if (ctx == NULL) {
+        crypto_init();
+        ctx = EVP_MD_CTX_new();
+        must(ctx != NULL);
+    }
+    return ctx;
+}
+
+void crypto_random(void *p, size_t n)
+{
+    static _Thread_local uint8_t pool[POOL_LEN];
+    static _Thread_local size_t left;
+    if (n > POOL_LEN / 4) {
+        randombytes_buf(p, n);
+        return;
+    }
+    if (left < n) {
+        randombytes_buf(pool, sizeof(pool));
+        left = sizeof(pool);
+    }
+    left -= n;
+    memcpy(p, pool + left, n);
+    mem_wipe(pool + left, n);
+}
+
+static void digest(EVP_MD_CTX *ctx, struct str a, struct str b, uint8_t ret[CRYPTO_HASH_LEN])
+{
+    must(EVP_DigestInit_ex2(ctx, sha256, NULL) == 1);
+    must(EVP_DigestUpdate(ctx, a.p, a.n) == 1);
+    must(EVP_DigestUpdate(ctx, b.p, b.n) == 1);
+    must(EVP_DigestFinal_ex(ctx, ret, NULL) == 1);
+}
+
+void crypto_sha256(struct str s, uint8_t ret_hash[CRYPTO_HASH_LEN])
+{
+    digest(thread_ctx(), s, STR(""), ret_hash);
+}
+
+void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN])
+{
+    EVP_MD_CTX *ctx = thread_ctx();
+    uint8_t pad[BLOCK_LEN], inner[CRYPTO_HASH_LEN];
+    for (size_t i = 0; i < BLOCK_LEN; i++)
+        pad[i] = (uint8_t)((i < CRYPTO_KEY_LEN ? key[i] : 0) ^ 0x36);
+    digest(ctx, str_of((const char *)pad, sizeof(pad)), s, inner);
+    for (size_t i = 0; i < BLOCK_LEN; i++)
+        pad[i] ^= 0x36 ^ 0x5c;
+    digest(ctx, str_of((const char *)pad, sizeof(pad)),
+           str_of((const char *)inner, sizeof(inner)), ret_mac);
+}
+
+bool crypto_eq(const void *a, const void *b, size_t n)
+{
+    return sodium_memcmp(a, b, n) == 0;
+}
+
+uint32_t crypto_crc32(struct str s)
+{
+    uint32_t crc = 0xFFFFFFFFu; /* IEEE 802.3, reflected */
+    for (size_t i = 0; i < s.n; i++) {
+        crc ^= (unsigned char)s.p[i];
+        for (int k = 0; k < 8; k++)
+            crc = crc >> 1 ^ (0xEDB88320u & (0u - (crc & 1u)));
+    }
+    return ~crc;
+}
+
+struct crypto_hasher *crypto_hasher_new(void)
+{
+    crypto_init();
+    struct crypto_hasher *h = mem_zalloc(sizeof(*h));
+    h->ctx = EVP_MD_CTX_new();
+    must(h->ctx != NULL);
+    return h;
+}
+
+void crypto_hasher_free(struct crypto_hasher **h)
+{
+    if (*h != NULL)
+        EVP_MD_CTX_free((*h)->ctx);
+    mem_free(*h);
+    *h = NULL;
+}
+
+void crypto_hasher_start(struct crypto_hasher *h)
+{
+    must(EVP_DigestInit_ex2(h->ctx, sha256, NULL) == 1);
+}
+
+void crypto_hasher_add(struct crypto_hasher *h, struct str s)
+{
+    must(EVP_DigestUpdate(h->ctx, s.p, s.n) == 1);
+}
+
+void crypto_hasher_end(struct crypto_hasher *h, uint8_t ret_hash[CRYPTO_HASH_LEN])
+{
+    must(EVP_DigestFinal_ex(h->ctx, ret_hash, NULL) == 1);
+}
+
+void crypto_seal(const uint8_t key[CRYPTO_KEY_LEN], struct str about, struct str plain,
+                 struct buf *out)
+{
+    size_t n = CRYPTO_SEAL_EXTRA + plain.n;
+    char *p = buf_reserve(out, n);
+    if (p == NULL)
+        return;
+    uint8_t *u = (uint8_t *)p;
+    u[0] = SEAL_VERSION;
+    crypto_random(u + 1, 24);
+    unsigned long long made = 0;
+    must(crypto_aead_xchacha20poly1305_ietf_encrypt(
+             u + 25, &made, (const uint8_t *)plain.p, plain.n, (const uint8_t *)about.p, about.n,
+             NULL, u + 1, key) == 0);
+    must(made + 25 == n);
+    out->n += n;
+}
+
+enum err crypto_open(const uint8_t key[CRYPTO_KEY_LEN], struct str about, struct str sealed,
+                     struct buf *ret_plain)
+{
+    if (sealed.n < CRYPTO_SEAL_EXTRA || sealed.p[0] != SEAL_VERSION)
+        return ERR_DENIED;
+    const uint8_t *u = (const uint8_t *)sealed.p;
+    char *p = buf_reserve(ret_plain, sealed.n - CRYPTO_SEAL_EXTRA + 1);
+    if (p == NULL)
+        return ERR_LIMIT;
+    unsigned long long made = 0;
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt((uint8_t *)p, &made, NULL, u + 25,
+                                                   sealed.n - 25, (const uint8_t *)about.p,
+                                                   about.n, u + 1, key) != 0)
+        return ERR_DENIED;
+    ret_plain->n += made;
+    return OK;
+}
+
+void crypto_key_of_passphrase(struct str passphrase, const uint8_t salt[CRYPTO_SALT_LEN],
+                              uint8_t ret_key[CRYPTO_KEY_LEN])
+{
+    must(crypto_pwhash(ret_key, CRYPTO_KEY_LEN, passphrase.p, passphrase.n, salt, 3,
+                       64u * 1024 * 1024, crypto_pwhash_ALG_ARGON2ID13) == 0);
+}
+
+void crypto_random_base62(char *p, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint8_t byte;
+        crypto_random(&byte, 1);
+        if (byte < 248) /* 4 × 62: above it the remainder would be biased */
+            p[i++] = base62[byte % 62];
+    }
+}
+
+void crypto_base62(uint64_t v, char *p, size_t n)
+{
+    for (size_t i = n; i-- > 0; v /= 62)
+        p[i] = base62[v % 62];
+    must(v == 0);
+}
+
+struct str crypto_hex(const uint8_t *p, size_t n, char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        text[2 * i] = hex[p[i] >> 4];
+        text[2 * i + 1] = hex[p[i] & 15];
+    }
+    text[2 * n] = '\0';
+    return str_of(text, 2 * n);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 32);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool crypto_unhex(struct str s, uint8_t *p, size_t n)
+{
+    if (s.n != 2 * n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        int hi = hex_digit(s.p[2 * i]), lo = hex_digit(s.p[2 * i + 1]);
+        if (hi < 0 || lo < 0)
+            return false;
+        p[i] = (uint8_t)(hi << 4 | lo);
+    }
+    return true;
+}

@@ -1,0 +1,29 @@
+/* Ids: `prefix_` and a ULID (48 bits of milliseconds, 80 random bits, Crockford base 32).
+ * Source: github.com/ulid/spec.
+ *
+ * Owns: a per-thread pool of random bytes.  Threads: any.  Memory: caller's.  Errors: none.
+ * Always: ids of one thread ascend within a millisecond. */
+#ifndef BASE_ID_H
+#define BASE_ID_H
+
+#include "base/str.h"
+
+#define ID_ULID_LEN 26
+#define ID_TEXT_MAX 48
+
+/* 16 bytes, big-endian, sortable. */
+struct id {
+    uint8_t b[16];
+};
+
+struct id id_new(int64_t wall_us);
+bool id_eq(struct id a, struct id b);
+bool id_is_zero(struct id a);
+int64_t id_wall_ms(struct id a);
+uint64_t id_hash(struct id a);
+/* `prefix` with its underscore: "req_". */
+struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX]);
+/* False when the prefix or a character is not right. */
+bool id_parse(const char *prefix, struct str s, struct id *ret_id);
+
+#endif

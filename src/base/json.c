@@ -1,0 +1,448 @@
+/* The strict pass and the walk. */
+#include "base/json.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static size_t skip_space(struct str t, size_t i)
+{
+    while (i < t.n && is_space(t.p[i]))
+        i++;
+    return i;
+}
+
+static bool is_digit_at(struct str t, size_t i)
+{
+    return i < t.n && t.p[i] >= '0' && t.p[i] <= '9';
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Each scanner takes the offset of its first byte and returns the offset behind the last, or
+ * `t.n + 1` with *bad set to the offence. */
+struct scan {
+    struct str t;
+    size_t bad;
+    bool failed;
+};
+
+static size_t fail(struct scan *s, size_t at)
+{
+    if (!s->failed) {
+        s->failed = true;
+        s->bad = at;
+    }
+    return s->t.n;
+}
+
+static size_t scan_escape(struct scan *s, size_t i)
+{
+    if (i + 1 >= s->t.n)
+        return fail(s, s->t.n);
+    char c = s->t.p[i + 1];
+    if (c == 'u') {
+        for (size_t k = 2; k < 6; k++)
+            if (i + k >= s->t.n || !is_hex(s->t.p[i + k]))
+                return fail(s, i + k < s->t.n ? i + k : s->t.n);
+        return i + 6;
+    }
+    return memchr("\"\\/bfnrt", c, 8) != NULL ? i + 2 : fail(s, i + 1);
+}
+
+static size_t scan_string(struct scan *s, size_t i)
+{
+    size_t start = ++i;
+    bool high = false;
+    while (i < s->t.n) {
+        unsigned char c = (unsigned char)s->t.p[i];
+        if (c == '"') {
+            if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
+                return fail(s, start);
+            return i + 1;
+        }
+        if (c < 0x20)
+            return fail(s, i);
+        high |= c >= 0x80;
+        i = c == '\\' ? scan_escape(s, i) : i + 1;
+        if (s->failed)
+            return i;
+    }
+    return fail(s, s->t.n);
+}
+
+static size_t scan_digits(struct scan *s, size_t i)
+{
+    if (!is_digit_at(s->t, i))
+        return fail(s, i < s->t.n ? i : s->t.n);
+    while (is_digit_at(s->t, i))
+        i++;
+    return i;
+}
+
+static size_t scan_number(struct scan *s, size_t i)
+{
+    if (s->t.p[i] == '-')
+        i++;
+    if (i < s->t.n && s->t.p[i] == '0')
+        i++;
+    else
+        i = scan_digits(s, i);
+    if (!s->failed && i < s->t.n && s->t.p[i] == '.')
+        i = scan_digits(s, i + 1);
+    if (!s->failed && i < s->t.n && (s->t.p[i] == 'e' || s->t.p[i] == 'E')) {
+        i++;
+        if (i < s->t.n && (s->t.p[i] == '+' || s->t.p[i] == '-'))
+            i++;
+        i = scan_digits(s, i);
+    }
+    return i;
+}
+
+static size_t scan_word(struct scan *s, size_t i, struct str word)
+{
+    for (size_t k = 0; k < word.n; k++)
+        if (i + k >= s->t.n || s->t.p[i + k] != word.p[k])
+            return fail(s, i + k < s->t.n ? i + k : s->t.n);
+    return i + word.n;
+}
+
+static size_t scan_scalar(struct scan *s, size_t i)
+{
+    char c = s->t.p[i];
+    if (c == '"')
+        return scan_string(s, i);
+    if (c == '-' || (c >= '0' && c <= '9'))
+        return scan_number(s, i);
+    if (c == 't')
+        return scan_word(s, i, STR("true"));
+    if (c == 'f')
+        return scan_word(s, i, STR("false"));
+    if (c == 'n')
+        return scan_word(s, i, STR("null"));
+    return fail(s, i);
+}
+
+/* `"key" :` and the blanks behind it. */
+static size_t scan_key(struct scan *s, size_t i)
+{
+    if (i >= s->t.n || s->t.p[i] != '"')
+        return fail(s, i < s->t.n ? i : s->t.n);
+    i = skip_space(s->t, scan_string(s, i));
+    if (s->failed)
+        return i;
+    if (i >= s->t.n || s->t.p[i] != ':')
+        return fail(s, i < s->t.n ? i : s->t.n);
+    return skip_space(s->t, i + 1);
+}
+
+/* Behind a value: closes what ends, and stands at the next value; true when all is closed. */
+static bool scan_after(struct scan *s, size_t *at, char *stack, int *depth)
+{
+    size_t i = *at;
+    for (;;) {
+        i = skip_space(s->t, i);
+        if (*depth == 0) {
+            *at = i;
+            return true;
+        }
+        char open = stack[*depth - 1], close = open == '{' ? '}' : ']';
+        if (i < s->t.n && s->t.p[i] == close) {
+            (*depth)--;
+            i++;
+            continue;
+        }
+        if (i >= s->t.n || s->t.p[i] != ',')
+            i = fail(s, i < s->t.n ? i : s->t.n);
+        else
+            i = skip_space(s->t, i + 1);
+        if (!s->failed && open == '{')
+            i = scan_key(s, i);
+        *at = i;
+        return s->failed;
+    }
+}
+
+enum err json_check(struct str text, size_t *ret_offset)
+{
+    struct scan s = {.t = text};
+    char stack[JSON_DEPTH_MAX];
+    int depth = 0;
+    size_t i = skip_space(text, 0);
+    for (;;) {
+        if (i >= text.n) {
+            fail(&s, text.n);
+            break;
+        }
+        char c = text.p[i];
+        if (c == '{' || c == '[') {
+            if (depth == JSON_DEPTH_MAX) {
+                fail(&s, i);
+                break;
+            }
+            stack[depth++] = c;
+            i = skip_space(text, i + 1);
+            bool empty = i < text.n && text.p[i] == (c == '{' ? '}' : ']');
+            if (!empty) {
+                i = c == '{' ? scan_key(&s, i) : i;
+                if (s.failed)
+                    break;
+                continue;
+            }
+            depth--;
+            i++;
+        } else {
+            i = scan_scalar(&s, i);
+        }
+        if (s.failed || scan_after(&s, &i, stack, &depth))
+            break;
+    }
+    if (!s.failed && i < text.n)
+        fail(&s, i);
+    if (s.failed) {
+        *ret_offset = s.bad;
+        return ERR_INVALID_JSON;
+    }
+    return OK;
+}
+
+enum json_type json_type_of(struct str v)
+{
+    if (v.n == 0)
+        return JSON_NONE;
+    switch (v.p[0]) {
+    case '{': return JSON_OBJECT;
+    case '[': return JSON_ARRAY;
+    case '"': return JSON_STRING;
+    case 't': return JSON_TRUE;
+    case 'f': return JSON_FALSE;
+    case 'n': return JSON_NULL;
+    default: return JSON_NUMBER;
+    }
+}
+
+const char *json_type_name(enum json_type t)
+{
+    static const char *const name[JSON_TYPE__COUNT] = {
+        "missing", "null", "false", "true", "a number", "a string", "an array", "an object"};
+    return name[t];
+}
+
+/* Behind a string that starts at i (trusted text, still never past the end). */
+static size_t pass_string(struct str t, size_t i)
+{
+    for (i++; i < t.n; i++) {
+        const char *q = memchr(t.p + i, '"', t.n - i);
+        if (q == NULL)
+            return t.n;
+        size_t end = (size_t)(q - t.p), back = 0;
+        while (back < end - i && t.p[end - 1 - back] == '\\')
+            back++;
+        i = end;
+        if (back % 2 == 0)
+            return end + 1;
+    }
+    return t.n;
+}
+
+static size_t pass_value(struct str t, size_t i)
+{
+    size_t depth = 0;
+    while (i < t.n) {
+        char c = t.p[i];
+        if (c == '"') {
+            i = pass_string(t, i);
+            if (depth == 0)
+                return i;
+        } else if (c == '{' || c == '[') {
+            depth++;
+            i++;
+        } else if (c == '}' || c == ']') {
+            if (depth == 0)
+                return i;
+            i++;
+            if (--depth == 0)
+                return i;
+        } else if (depth == 0 && (c == ',' || is_space(c))) {
+            return i;
+        } else {
+            i++;
+        }
+    }
+    return t.n;
+}
+
+struct json_walk json_walk_of(struct str container)
+{
+    enum json_type t = json_type_of(container);
+    struct json_walk w = {.text = container, .object = t == JSON_OBJECT};
+    w.i = t == JSON_OBJECT || t == JSON_ARRAY ? 1 : container.n;
+    return w;
+}
+
+bool json_next(struct json_walk *w)
+{
+    struct str t = w->text;
+    size_t i = skip_space(t, w->i);
+    if (i < t.n && t.p[i] == ',')
+        i = skip_space(t, i + 1);
+    if (i >= t.n || t.p[i] == '}' || t.p[i] == ']') {
+        w->i = t.n;
+        return false;
+    }
+    w->at = i;
+    if (w->object) {
+        if (t.p[i] != '"')
+            return false;
+        size_t end = pass_string(t, i);
+        if (end < i + 2)
+            return false;
+        w->key = str_of(t.p + i + 1, end - i - 2);
+        i = skip_space(t, end);
+        if (i >= t.n || t.p[i] != ':')
+            return false;
+        i = skip_space(t, i + 1);
+    }
+    size_t end = pass_value(t, i);
+    w->value = str_of(t.p + i, end - i);
+    w->i = end;
+    return end > i;
+}
+
+static unsigned hex_value(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+}
+
+static uint32_t hex4(const char *p)
+{
+    return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
+}
+
+static size_t put_utf8(char *out, uint32_t c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char lead[5] = {0, 0, 0xC0, 0xE0, 0xF0};
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3F));
+    out[0] = (char)(lead[n] | c);
+    return n;
+}
+
+/* One escape at s.p[0] == '\\'; writes up to 4 bytes; a lone surrogate becomes U+FFFD. */
+static size_t unescape_one(struct str s, char *out, size_t *ret_n)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (s.n < 2 || (s.p[1] == 'u' && s.n < 6)) {
+        *ret_n = 0;
+        return s.n;
+    }
+    if (s.p[1] != 'u') {
+        const char *at = memchr(from, s.p[1], sizeof(from) - 1);
+        out[0] = at != NULL ? to[at - from] : '?';
+        *ret_n = 1;
+        return 2;
+    }
+    uint32_t c = hex4(s.p + 2);
+    size_t took = 6;
+    if (c >= 0xD800 && c < 0xDC00 && s.n >= 12 && s.p[6] == '\\' && s.p[7] == 'u') {
+        uint32_t low = hex4(s.p + 8);
+        if (low >= 0xDC00 && low < 0xE000) {
+            c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+            took = 12;
+        }
+    }
+    *ret_n = put_utf8(out, c >= 0xD800 && c < 0xE000 ? 0xFFFD : c);
+    return took;
+}
+
+bool json_key_is(struct str raw, struct str name)
+{
+    if (str_index(raw, '\\') == SIZE_MAX)
+        return str_eq(raw, name);
+    size_t at = 0;
+    while (raw.n != 0) {
+        char out[4];
+        size_t n = 1, took = 1;
+        if (raw.p[0] == '\\')
+            took = unescape_one(raw, out, &n);
+        else
+            out[0] = raw.p[0];
+        if (at + n > name.n || memcmp(out, name.p + at, n) != 0)
+            return false;
+        at += n;
+        raw = str_from(raw, took);
+    }
+    return at == name.n;
+}
+
+struct str json_get(struct str object, struct str name)
+{
+    struct str found = STR("");
+    struct json_walk w = json_walk_of(object);
+    while (w.object && json_next(&w))
+        if (json_key_is(w.key, name))
+            found = w.value;
+    return found;
+}
+
+struct str json_path(struct str object, const char *const *names)
+{
+    for (; *names != NULL; names++)
+        object = json_get(object, str_c(*names));
+    return object;
+}
+
+enum err json_string(struct arena *a, struct str value, struct str *ret_s)
+{
+    if (json_type_of(value) != JSON_STRING || value.n < 2)
+        return ERR_INVALID_REQUEST;
+    struct str raw = str_of(value.p + 1, value.n - 2);
+    if (str_index(raw, '\\') == SIZE_MAX) {
+        *ret_s = raw;
+        return OK;
+    }
+    char *out = arena_alloc(a, raw.n + 4);
+    if (out == NULL)
+        return ERR_LIMIT;
+    size_t n = 0;
+    while (raw.n != 0) {
+        size_t put = 1, took = 1;
+        if (raw.p[0] == '\\')
+            took = unescape_one(raw, out + n, &put);
+        else
+            out[n] = raw.p[0];
+        n += put;
+        raw = str_from(raw, took);
+    }
+    *ret_s = str_of(out, n);
+    return OK;
+}
+
+enum err json_int(struct str value, int64_t min, int64_t max, int64_t *ret_n)
+{
+    if (json_type_of(value) != JSON_NUMBER)
+        return ERR_INVALID_REQUEST;
+    /* The decimal scanner at nano scale keeps fractions exact, so 1e3 and 2.0 pass, 2.5 does not. */
+    struct nano n;
+    if (nano_parse(value, false, &n) != OK || n.v % NANO_PER_USD != 0)
+        return ERR_INVALID_REQUEST;
+    int64_t v = n.v / NANO_PER_USD;
+    if (v < min || v > max)
+        return ERR_INVALID_REQUEST;
+    *ret_n = v;
+    return OK;
+}
+
+bool json_is_true(struct str value)
+{
+    return str_eq(value, STR("true"));
+}

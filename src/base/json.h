@@ -1,0 +1,66 @@
+/* JSON read without a tree: one strict pass over the text, and a walk over the members of one
+ * object or the elements of one array. RFC 8259; duplicate members are reported as they stand.
+ *
+ * Owns: nothing.  Threads: any.  Memory: none; values are slices of the text.
+ * Errors: ERR_INVALID_JSON with the byte offset of the first offence.
+ * Always: walking is defined only on text that json_check accepted (walks of other text end early
+ * and never read past it). */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define JSON_DEPTH_MAX 128
+
+enum json_type {
+    JSON_NONE, /* no such value */
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+    JSON_TYPE__COUNT
+};
+
+/* The whole text is one JSON value, valid UTF-8, nested at most JSON_DEPTH_MAX. */
+MUST enum err json_check(struct str text, size_t *ret_offset);
+
+/* Of a value slice (without blanks around it). */
+enum json_type json_type_of(struct str value);
+/* "a string", "an object", … for messages. */
+const char *json_type_name(enum json_type t);
+
+/* A walk. For an object each turn gives key (the raw text between the quotes, escapes and all) and
+ * value; for an array only the value. `at` is the offset of the member in the walked text. */
+struct json_walk {
+    struct str text;
+    size_t i;
+    bool object;
+    struct str key;   /* raw, without quotes */
+    struct str value; /* with quotes, brackets */
+    size_t at;        /* where the key (or element) starts */
+};
+/* `container` is an object's or array's slice; anything else walks zero turns. */
+struct json_walk json_walk_of(struct str container);
+bool json_next(struct json_walk *w);
+/* Is the raw key, unescaped, equal to name? (`"mod\u0065l"` is `model`.) */
+bool json_key_is(struct str raw_key, struct str name);
+
+/* Member of an object by name; JSON_NONE's empty slice when missing; the last one when repeated. */
+struct str json_get(struct str object, struct str name);
+/* Path through objects: "usage", "cost_details". Ends with NULL. */
+struct str json_path(struct str object, const char *const *names);
+
+/* Unescaped string value; ERR_INVALID_REQUEST when it is no string. Without escapes it is a slice,
+ * else a copy in the arena (ERR_LIMIT when that is full). */
+MUST enum err json_string(struct arena *a, struct str value, struct str *ret_s);
+/* Integer in [min, max]; 1e3 and 1.0 count as integers; else ERR_INVALID_REQUEST. */
+MUST enum err json_int(struct str value, int64_t min, int64_t max, int64_t *ret_n);
+bool json_is_true(struct str value);
+
+#endif

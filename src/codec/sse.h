@@ -1,0 +1,45 @@
+/* Server-sent events, decoding, without I/O. Source: HTML standard §9.2.6 (WHATWG).
+ *
+ * Owns: the bytes of an event that is not yet complete.  Threads: one at a time.
+ * Memory: bounded by event_bytes_max; an event inside one input slice is not copied.
+ * Errors: ERR_LIMIT when one event is longer than the maximum; sticky.
+ * Always: line ends CR, LF and CRLF; a leading BOM is dropped; what stands behind the last blank
+ * line is no event. */
+#ifndef CODEC_SSE_H
+#define CODEC_SSE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+enum sse_kind {
+    SSE_EVENT,   /* has data */
+    SSE_COMMENT, /* comment lines alone, or fields without data */
+    SSE_KIND__COUNT
+};
+
+struct sse_event {
+    enum sse_kind kind;
+    struct str raw;  /* everything up to and with the blank line */
+    struct str name; /* of `event:`, empty when none */
+    struct str data; /* of `data:`; several lines joined by LF (then in `joined`) */
+    struct str id;
+};
+
+struct sse {
+    struct buf held;   /* start of an incomplete event */
+    struct buf joined; /* data of several lines */
+    size_t scanned;
+    bool started, failed;
+    bool consumed; /* the event in `held` was given out and goes at the next call */
+};
+
+void sse_init(struct sse *s, size_t event_bytes_max);
+void sse_reset(struct sse *s);
+void sse_fini(struct sse *s);
+/* Takes from *in. OK: an event (its slices live until the next call); ERR_END: more input needed. */
+MUST enum err sse_next(struct sse *s, struct str *in, struct sse_event *ret_event);
+/* Bytes held of an event that never ended (at the end of the stream: lost by the standard). */
+struct str sse_rest(const struct sse *s);
+
+#endif

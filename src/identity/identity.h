@@ -1,0 +1,148 @@
+/* Users, teams, members, API keys.
+ *
+ * Owns: tables app_user, team, member, api_key, audit; the key table in memory.
+ * Needs: store, base.
+ * Threads: identity_key_find and _unref on any thread without blocking; loading and control
+ * functions block (worker threads).
+ * Memory: a key's record is immutable and counted; change replaces it.
+ * Units: µs.
+ * Errors: MISSING_, INVALID_, EXPIRED_, REVOKED_API_KEY; NOT_FOUND, CONFLICT, VALIDATION_FAILED.
+ * Always: a key is stored only as HMAC-SHA-256 under the pepper; what is revoked is refused from the
+ * next call on. Key format: prefix_ + 32 random base62 + 6 base62 digits of the CRC-32 of the 32. */
+#ifndef IDENTITY_IDENTITY_H
+#define IDENTITY_IDENTITY_H
+
+#include "base/buf.h"
+#include "base/crypto.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "store/store.h"
+
+struct identity;
+
+struct identity_options {
+    const char *key_prefix; /* "tg" */
+    uint8_t pepper[CRYPTO_KEY_LEN];
+    size_t keys_max; /* kept in memory: 4,000,000; beyond it the least used go */
+};
+struct identity *identity_new(struct store *store, const struct identity_options *options);
+void identity_free(struct identity **identity);
+
+#define IDENTITY_KEY_RANDOM 32
+#define IDENTITY_KEY_CHECK 6
+#define IDENTITY_KEY_TEXT_MAX 64
+
+enum identity_scope {
+    IDENTITY_SCOPE_INFERENCE = 1, /* "inference": /v1 */
+    IDENTITY_SCOPE_USAGE = 2,     /* "usage": read usage and billing */
+    IDENTITY_SCOPE_KEYS = 4,      /* "keys": list and rotate keys */
+    IDENTITY_SCOPE_ALL = 7
+};
+/* "inference usage keys", separated by blanks or commas; "all". */
+MUST enum err identity_scopes_parse(struct str s, unsigned *ret_scopes);
+void identity_scopes_text(unsigned scopes, struct buf *out);
+
+/* What a call needs to know of its key. Immutable. */
+struct identity_key {
+    struct id key, user, team;
+    struct id wallet;               /* the team's */
+    struct id key_cap, member_cap;  /* zero: none */
+    unsigned scopes;
+    int64_t expires_us; /* 0: never */
+    int64_t revoked_us; /* 0: not; in the future: grace after rotation */
+    bool user_suspended;
+    struct str models;  /* allowlist: patterns separated by '\n'; empty: all */
+    struct str ips;     /* allowlist: addresses and CIDR nets separated by '\n'; empty: all */
+    char user_hash[17]; /* for logs: 16 hex digits of the HMAC of the user's id */
+    _Atomic int64_t last_used_us;
+};
+
+/* Text of a key to its MAC; false when prefix, length or checksum are wrong (no look-up needed). */
+bool identity_key_mac(const struct identity *identity, struct str text,
+                      uint8_t ret_mac[CRYPTO_HASH_LEN]);
+enum identity_find {
+    IDENTITY_FOUND,
+    IDENTITY_UNKNOWN, /* known not to exist */
+    IDENTITY_LOAD,    /* not in memory: call identity_key_load on a worker, then find again */
+    IDENTITY_FIND__COUNT
+};
+/* With IDENTITY_FOUND the key is referenced: give it back by identity_key_unref. */
+enum identity_find identity_key_find(struct identity *identity,
+                                     const uint8_t mac[CRYPTO_HASH_LEN],
+                                     struct identity_key **ret_key);
+void identity_key_unref(struct identity_key **key);
+/* Blocking. OK also when there is no such key (then find says UNKNOWN). */
+MUST enum err identity_key_load(struct identity *identity, const uint8_t mac[CRYPTO_HASH_LEN]);
+/* Is the key good now? EXPIRED_, REVOKED_API_KEY, or INVALID_ for a suspended user. */
+MUST enum err identity_key_check(const struct identity_key *key, int64_t wall_us);
+bool identity_key_allows_model(const struct identity_key *key, struct str model);
+bool identity_key_allows_ip(const struct identity_key *key, struct str address);
+/* Writes last-used times that changed (a background closure; once a minute). */
+MUST enum err identity_flush_last_used(struct identity *identity);
+
+/* ---- control; all block. Functions ending in _in run inside a store_write closure ---- */
+struct identity_user {
+    struct id user, team, wallet;
+    struct str email; /* in the arena given */
+    bool is_operator, suspended;
+    int64_t created_us;
+};
+/* Makes user, personal team and membership (not the wallet's ledger account: the caller opens it in
+ * the same closure). CONFLICT when the e-mail is taken, VALIDATION_FAILED when it is none. */
+MUST enum err identity_user_create_in(struct identity *identity, struct store_conn *conn,
+                                      struct str email, bool is_operator, int64_t wall_us,
+                                      struct identity_user *ret_user);
+MUST enum err identity_user_by_email(struct store_conn *conn, struct arena *a, struct str email,
+                                     struct identity_user *ret_user);
+MUST enum err identity_user_by_id(struct store_conn *conn, struct arena *a, struct id user,
+                                  struct identity_user *ret_user);
+/* Operator: may not call until lifted. Acts at once. */
+MUST enum err identity_user_suspend_in(struct identity *identity, struct store_conn *conn,
+                                       struct id user, bool suspended);
+
+struct identity_key_spec {
+    struct id user, team;
+    struct str name; /* 1–100 characters of UTF-8 without control characters */
+    unsigned scopes;
+    int64_t expires_us;
+    struct str models, ips; /* validated: VALIDATION_FAILED names what is wrong */
+    struct id cap;          /* zero: none; a ledger cap account that the caller opened */
+};
+/* ret_text gets the key, shown once. */
+MUST enum err identity_key_create_in(struct identity *identity, struct store_conn *conn,
+                                     const struct identity_key_spec *spec, int64_t wall_us,
+                                     struct id *ret_key, char ret_text[IDENTITY_KEY_TEXT_MAX]);
+/* Revoked from `at_us` on (now, or later as grace). NOT_FOUND unless the key is the team's. Acts at
+ * once when the transaction commits. */
+MUST enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn,
+                                     struct id team, struct id key, int64_t at_us);
+/* A new key with everything of the old one; the old one is revoked after grace_us. */
+MUST enum err identity_key_rotate_in(struct identity *identity, struct store_conn *conn,
+                                     struct id team, struct id key, int64_t grace_us,
+                                     int64_t wall_us, struct id *ret_new_key,
+                                     char ret_text[IDENTITY_KEY_TEXT_MAX]);
+MUST enum err identity_key_cap_set_in(struct identity *identity, struct store_conn *conn,
+                                      struct id key, struct id cap);
+MUST enum err identity_member_cap_set_in(struct identity *identity, struct store_conn *conn,
+                                         struct id team, struct id user, struct id cap);
+
+struct identity_key_row {
+    struct id key, user, team, cap;
+    struct str name, display, models, ips; /* display: "tg_…abcd" */
+    unsigned scopes;
+    int64_t created_us, last_used_us, expires_us, revoked_us;
+};
+typedef void (*identity_key_row_f)(void *arg, const struct identity_key_row *row);
+/* Keys of a team (user zero: all members'), newest first. */
+MUST enum err identity_key_list(struct identity *identity, struct store_conn *conn, struct id team,
+                                struct id user, identity_key_row_f fn, void *arg);
+MUST enum err identity_key_get(struct identity *identity, struct store_conn *conn, struct id key,
+                               identity_key_row_f fn, void *arg);
+/* "active", "expired", "revoked". */
+const char *identity_key_status(const struct identity_key_row *row, int64_t wall_us);
+/* One line of the audit log. */
+MUST enum err identity_audit_in(struct store_conn *conn, struct str actor, struct str address,
+                                struct str action, struct str object, struct str change_json,
+                                int64_t wall_us);
+
+#endif

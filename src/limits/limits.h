@@ -1,0 +1,90 @@
+/* Rate limits, in this process: GCRA for requests and tokens per minute, rings of cells for the hour
+ * and the day, concurrency.
+ *
+ * Owns: tables limit_rule; the buckets in memory.
+ * Needs: store, base.
+ * Threads: limits_take, _settle, _release on any thread, never blocking (a short lock per bucket
+ * shard); control functions block.
+ * Memory: a bucket per subject, made on first use; those untouched for two days go.
+ * Units: µs, requests, tokens.
+ * Errors: RATE_LIMITED with which limit and how long; VALIDATION_FAILED (tokens over the largest
+ * request).
+ * Always: all limits of a call are taken together or none. Bounds, asserted by the tests: GCRA
+ * admits at most burst + rate × t in any time t ("60/min, burst 10" lets 70 through in some minute);
+ * a ring of k cells never admits more than its limit in any window, and gives room back at most
+ * 1/k of the window late. */
+#ifndef LIMITS_LIMITS_H
+#define LIMITS_LIMITS_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "store/store.h"
+
+struct limits;
+
+enum limits_scope {
+    LIMITS_GLOBAL,
+    LIMITS_TEAM,
+    LIMITS_USER,
+    LIMITS_KEY,
+    LIMITS_SCOPE__COUNT
+};
+
+/* 0: off; -1: not set here (the scope's default holds). */
+struct limits_rule {
+    int64_t rpm, burst, per_hour, per_day, tpm, concurrency, max_tokens;
+};
+#define LIMITS_UNSET ((struct limits_rule){-1, -1, -1, -1, -1, -1, -1})
+
+struct limits_options {
+    struct limits_rule defaults[LIMITS_SCOPE__COUNT]; /* user: 60/min burst 10; global: 10,000/min */
+};
+/* Reads the rules of single subjects from the store. */
+MUST enum err limits_new(struct store *store, const struct limits_options *options,
+                         struct limits **ret_limits);
+void limits_free(struct limits **limits);
+/* New defaults after a reload of the configuration. */
+void limits_set_defaults(struct limits *limits, const struct limits_options *options);
+
+#define LIMITS_SUBJECTS 4
+/* What one call took; give it to _settle once. Zero-initialised: nothing taken. */
+struct limits_taken {
+    struct id subject[LIMITS_SUBJECTS];
+    bool held[LIMITS_SUBJECTS];
+    int64_t tokens;
+    int64_t at_us;
+};
+/* For the x-ratelimit headers: of the limit closest to its end. limit < 0: none applies. */
+struct limits_view {
+    int64_t requests_limit, requests_left, requests_reset_us;
+    int64_t tokens_limit, tokens_left, tokens_reset_us;
+};
+struct limits_denial {
+    const char *limit;  /* "requests per minute", … */
+    const char *scope;  /* "user", "key", "team", "global" */
+    int64_t value;
+    int64_t retry_us;   /* when it may work again */
+};
+/* Takes one request and `tokens` (estimate: prompt plus output cap) from all limits of global, team,
+ * user and key. */
+MUST enum err limits_take(struct limits *limits, struct id team, struct id user, struct id key,
+                          int64_t tokens, int64_t mono_us, struct limits_taken *ret_taken,
+                          struct limits_view *ret_view, struct limits_denial *ret_denial);
+/* The call ended: gives back or takes the difference of tokens, frees its place. tokens_used 0 for
+ * calls that were not served; requests are not given back. */
+void limits_settle(struct limits *limits, struct limits_taken *taken, int64_t tokens_used,
+                   int64_t mono_us);
+/* A later step refused: everything is given back, the request too. */
+void limits_release(struct limits *limits, struct limits_taken *taken, int64_t mono_us);
+/* Most output tokens one request may ask for; 0: any. */
+int64_t limits_max_tokens(struct limits *limits, struct id team, struct id user, struct id key);
+
+/* Control. `subject` zero for global. Acts when the transaction commits. */
+MUST enum err limits_set_in(struct limits *limits, struct store_conn *conn,
+                            enum limits_scope scope, struct id subject,
+                            const struct limits_rule *rule, int64_t wall_us);
+/* What holds for the subject (its own rule over the default). */
+void limits_get(struct limits *limits, enum limits_scope scope, struct id subject,
+                struct limits_rule *ret_rule);
+
+#endif
