@@ -43,7 +43,8 @@ char *buf_reserve(struct buf *b, size_t n)
         b->p = mem_realloc(b->p, cap);
         b->cap = cap;
     }
-    return b->p + b->n;
+    static char nothing[1]; /* for 0 bytes of a buffer that has none yet */
+    return b->p != NULL ? b->p + b->n : nothing;
 }
 
 void buf_add(struct buf *b, struct str s)

@@ -4,13 +4,15 @@
  * Owns: nothing.  Needs: base.  Threads: any.
  * Memory: results are slices of the input; the caller keeps it in place.
  * Units: bytes.
- * Errors: requests: ERR_INVALID_REQUEST (400), ERR_URI_TOO_LONG, ERR_HEADERS_TOO_LARGE,
- * ERR_NOT_IMPLEMENTED (an unknown transfer coding), ERR_HTTP_VERSION, ERR_BODY_TOO_LARGE for a length
- * that does not fit 63 bits; `ret_why` says which rule was broken, in words for the client.
+ * Errors: ERR_INVALID_REQUEST (400), ERR_URI_TOO_LONG, ERR_HEADERS_TOO_LARGE, ERR_HTTP_VERSION,
+ * ERR_NOT_IMPLEMENTED (an unknown transfer coding, CONNECT), ERR_BODY_TOO_LARGE for a length that
+ * does not fit 63 bits; `ret_why` says which rule was broken, in words for the client.
  * Always: strict. Refused: both Content-Length and Transfer-Encoding, repeated or malformed lengths
- * (also equal ones and lists), any transfer coding but one final `chunked`, bare LF as a line end, obs-fold,
- * white space before the colon or in a name, NUL and control bytes, missing or repeated Host in 1.1,
- * absolute-form with another host is taken as the authority, asterisk-form only for OPTIONS. */
+ * (also equal ones and lists), any transfer coding but one final `chunked`, bare LF as a line end,
+ * obs-fold, white space before the colon or in a name, NUL and control bytes, missing or repeated
+ * Host in 1.1. The authority of an absolute-form target is checked and dropped; asterisk-form is
+ * for OPTIONS only. One empty line before a request is passed over. How the input was cut does not
+ * change what comes out. */
 #ifndef CODEC_HTTP1_H
 #define CODEC_HTTP1_H
 
@@ -49,10 +51,10 @@ enum http1_body {
 struct http1_head {
     enum http1_method method; /* requests */
     struct str method_text;
-    struct str target;      /* as sent */
+    struct str target; /* as sent */
     struct str path, query; /* of origin- and absolute-form; query without '?' */
-    int status;             /* responses */
-    int minor;              /* 0 or 1 */
+    int status; /* responses */
+    int minor; /* 0 or 1 */
     bool keep_alive;
     enum http1_body body;
     int64_t content_length; /* with HTTP1_BODY_LENGTH */
@@ -90,9 +92,10 @@ struct http1_chunks {
 };
 void http1_chunks_init(struct http1_chunks *c);
 /* Takes from *in; OK with ret_data (maybe empty when more input is needed); ERR_END when the last
- * chunk and its trailers are behind (what is left in *in belongs to the next message). */
+ * chunk and its trailers are behind (what is left in *in belongs to the next message). For good:
+ * ERR_INVALID_REQUEST, ERR_BODY_TOO_LARGE (size over 63 bits), ERR_HEADERS_TOO_LARGE (trailers). */
 MUST enum err http1_chunks_next(struct http1_chunks *c, struct str *in, struct str *ret_data);
-/* Encoding: writes "SIZE CRLF" of a chunk into text and returns it. The caller adds data and CRLF. */
+/* Encoding: "SIZE CRLF" of a chunk, in text. The caller adds data and CRLF. */
 #define HTTP1_CHUNK_HEAD_MAX 20
 struct str http1_chunk_head(size_t n, char text[HTTP1_CHUNK_HEAD_MAX]);
 

@@ -97,20 +97,24 @@ void loop_conn_commit(struct loop_conn *c, size_t n)
 
 void loop_conn_write_ref(struct loop_conn *c, struct str piece, loop_f release, void *arg)
 {
-    queue_ref(&c->loop->chunks, user_queue(c), piece, release, arg);
+    /* Nothing to send, but still to be released at the end of the turn. */
+    struct loop_queue *q = piece.n != 0 ? user_queue(c) : &c->trash;
+    queue_ref(&c->loop->chunks, q, piece, release, arg);
     wrote(c);
 }
 
 /* Of what uv_write was given, the part that the kernel has taken. */
 static size_t writing_taken(const struct loop_conn *c)
 {
-    if (!c->writing)
+    if (!c->writing || c->ended)
         return 0;
     return c->writing_n - uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
 }
 
 size_t loop_conn_queued(const struct loop_conn *c)
 {
+    if (c->ended || c->lingering)
+        return 0;
     size_t n = c->out.bytes - writing_taken(c);
     return c->session != NULL ? n + c->session->plain.bytes : n;
 }
@@ -191,6 +195,8 @@ static void on_read_end(struct loop_conn *c, ssize_t status)
         conn_finish(c, LOOP_CLOSE_RESET, uv_strerror((int)status));
     else if (c->close_asked)
         loop_touch(c); /* it may still read what we have queued */
+    else if (c->session != NULL && !c->session->open)
+        conn_finish(c, LOOP_CLOSE_TLS, "TLS: the peer ended during the handshake");
     else if (c->session != NULL)
         conn_finish(c, LOOP_CLOSE_RESET, "the peer ended without a TLS close_notify");
     else
@@ -256,6 +262,8 @@ static void on_written(uv_write_t *req, int status)
     mem_free(w);
     loop_turn_begin(c->loop);
     if (c->ended)
+        return;
+    if (c->lingering) /* everything was taken, and the queue is dropped already */
         return;
     size_t n = c->writing_n;
     c->writing = false;
@@ -369,14 +377,17 @@ static void last_words(struct loop_conn *c)
     if (c->session != NULL && !session_encrypt(c))
         return;
     unsigned k = queue_pieces(&c->out, pieces, LOOP_IOV_MAX, &n);
-    if (k != 0)
-        (void)uv_try_write((uv_stream_t *)&c->tcp, pieces, k);
+    int taken = k != 0 ? uv_try_write((uv_stream_t *)&c->tcp, pieces, k) : 0;
+    if (taken > 0 && c->session == NULL)
+        c->sent += (uint64_t)taken;
 }
 
 void conn_finish(struct loop_conn *c, enum loop_close reason, const char *why)
 {
     if (c->ended)
         return;
+    if (c->session == NULL && !c->lingering)
+        c->sent += writing_taken(c);
     c->ended = true;
     if (reason != LOOP_CLOSE_RESET)
         last_words(c);

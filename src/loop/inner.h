@@ -8,6 +8,7 @@
 #define LOOP_INNER_H
 
 #include "loop/loop.h"
+#include "loop/queue.h"
 
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -27,7 +28,6 @@ enum {
     LOOP_WORK_WAITING_MAX = 1024,
     LOOP_LINGERING_MAX = 1024,
     LOOP_LINGER_BYTES_MAX = 8 * 1024 * 1024,
-    LOOP_CLASSES = 4,
     LOOP_WHY_MAX = 256
 };
 #define LOOP_CLOSE_US (5 * INT64_C(1000000))
@@ -58,43 +58,7 @@ static inline void link_drop(struct loop_link *l)
     l->next->prev = l->prev;
     link_init(l);
 }
-#define link_owner(l, type, member) ((type *)(void *)((char *)(l) - offsetof(type, member)))
-
-/* A run of bytes on its way out.
- *
- *      p        p+at          p+n           p+cap
- *      |  left   |  to leave   |  room       |
- */
-struct loop_chunk {
-    struct loop_chunk *next;
-    char *p;
-    size_t at, n, cap;
-    loop_f release; /* of bytes taken by reference */
-    void *arg;
-    unsigned size_class;
-};
-
-struct loop_queue {
-    struct loop_chunk *head, *tail;
-    size_t bytes;
-};
-
-/* Chunks given back, by size, so that the steady state allocates nothing. */
-struct loop_chunks {
-    struct loop_chunk *kept[LOOP_CLASSES];
-    size_t kept_n[LOOP_CLASSES];
-};
-
-char *queue_reserve(struct loop_chunks *pool, struct loop_queue *q, size_t n);
-void queue_commit(struct loop_queue *q, size_t n);
-void queue_add(struct loop_chunks *pool, struct loop_queue *q, struct str bytes);
-void queue_ref(struct loop_chunks *pool, struct loop_queue *q, struct str bytes, loop_f release,
-               void *arg);
-/* Describes the first pieces; says how many, and their bytes. */
-unsigned queue_pieces(const struct loop_queue *q, uv_buf_t *pieces, unsigned max, size_t *ret_n);
-void queue_consume(struct loop_chunks *pool, struct loop_queue *q, size_t n);
-void queue_drop(struct loop_chunks *pool, struct loop_queue *q);
-void chunks_fini(struct loop_chunks *pool);
+#define link_owner(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
 
 struct loop_post {
     loop_f fn;
@@ -116,8 +80,8 @@ struct loop {
     uv_idle_t again; /* runs when the next poll must not wait */
     uv_timer_t alarm;
     uv_poll_t watch; /* of watch_fd, the paused connections */
-    int watch_fd;    /* -1: not made yet */
-    int spare_fd;    /* given up to accept and drop a connection when no descriptor is left */
+    int watch_fd; /* -1: not made yet */
+    int spare_fd; /* given up to accept and drop a connection when no descriptor is left */
 
     bool in_turn, running, again_is_on, called, finished;
     int64_t now_us, wall_read_us, wall_ahead_us;
@@ -137,11 +101,11 @@ struct loop {
     size_t heap_n, heap_cap;
     int64_t alarm_us; /* when the alarm rings; INT64_MAX: it is off */
 
-    struct loop_link conns;     /* all */
-    struct loop_link dirty;     /* to be settled at the end of the turn */
-    struct loop_link ending;    /* closing or lingering, the first began first */
+    struct loop_link conns; /* all */
+    struct loop_link dirty; /* to be settled at the end of the turn */
+    struct loop_link ending; /* closing or lingering, the first began first */
     struct loop_link listeners; /* all */
-    size_t lingering_n, works_n;
+    size_t lingering_n, works_n, listening_n;
     struct loop_timer ending_timer;
 
     struct loop_chunks chunks;
@@ -152,8 +116,8 @@ struct loop {
 struct loop_session {
     SSL *ssl;
     struct loop_queue plain; /* to be encrypted */
-    struct str in;           /* ciphertext of the current read, not yet taken */
-    char *held;              /* ciphertext that came while paused */
+    struct str in; /* ciphertext of the current read, not yet taken */
+    char *held; /* ciphertext that came while paused */
     size_t held_n;
     bool open, shut;
 };
@@ -164,7 +128,7 @@ struct loop_conn {
     const struct loop_conn_events *events;
     void *arg;
     struct loop_link all, dirty, ending;
-    struct loop_queue out;   /* to the kernel */
+    struct loop_queue out; /* to the kernel */
     struct loop_queue trash; /* written after the end; waits for its release */
     struct loop_session *session;
     uint64_t sent;
@@ -206,8 +170,8 @@ void watch_drop(struct loop_conn *c);
 void watch_fini(struct loop *loop);
 
 /* listen.c */
-void listener_close(struct loop_listener *l);
 void listeners_close(struct loop *loop);
+void listeners_free(struct loop *loop);
 
 /* tls.c */
 void session_new(struct loop_conn *c, struct loop_tls *tls, struct str server_name);

@@ -11,7 +11,9 @@
 enum {
     BACKLOG = 4096,
     /* A flood of new connections lets the open ones have their turn. */
-    ACCEPTS_PER_TURN = 64
+    ACCEPTS_PER_TURN = 64,
+    /* How long a listener rests when not even the spare descriptor could be had again. */
+    REST_US = 100 * 1000
 };
 
 struct loop_listener {
@@ -21,8 +23,9 @@ struct loop_listener {
     struct loop_tls *tls;
     loop_accept_f accept;
     void *arg;
+    struct loop_timer rest;
     int fd;
-    bool closed;
+    bool closed, gone, given_back; /* asked for; done by libuv; the user has let go of it */
 };
 
 /* ---- accepting ---- */
@@ -48,14 +51,17 @@ static void adopt(struct loop_listener *l, int fd, const union loop_addr *peer)
  * take a connection and drop it, so that its client learns at once. */
 static bool accept_and_drop(struct loop_listener *l)
 {
-    if (l->loop->spare_fd < 0)
-        return false;
-    close(l->loop->spare_fd);
+    if (l->loop->spare_fd >= 0)
+        close(l->loop->spare_fd);
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     l->loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    return fd >= 0;
+    if (l->loop->spare_fd < 0) {
+        must(uv_poll_stop(&l->poll) == 0);
+        loop_timer_start(&l->rest, REST_US);
+    }
+    return fd >= 0 && l->loop->spare_fd >= 0;
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events)
@@ -77,6 +83,12 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
         } else if (errno != ECONNABORTED && errno != EINTR)
             return;
     }
+}
+
+static void on_rested(void *arg)
+{
+    struct loop_listener *l = arg;
+    must(uv_poll_start(&l->poll, UV_READABLE, on_acceptable) == 0);
 }
 
 /* ---- listening ---- */
@@ -138,6 +150,8 @@ enum err loop_listen(struct loop *loop, const union loop_addr *addr, struct loop
     l->arg = arg;
     l->fd = fd;
     l->poll.data = l;
+    loop_timer_init(&l->rest, loop, on_rested, l);
+    loop->listening_n++;
     link_push(&loop->listeners, &l->all);
     must(uv_poll_init(&loop->uv, &l->poll, fd) == 0);
     must(uv_poll_start(&l->poll, UV_READABLE, on_acceptable) == 0);
@@ -153,19 +167,30 @@ uint16_t loop_listener_port(const struct loop_listener *l)
     return ntohs(a.sa.sa_family == AF_INET6 ? a.in6.sin6_port : a.in.sin_port);
 }
 
-static void on_listener_closed(uv_handle_t *handle)
+/* Freed when both libuv and the user have let go of it, or with the loop. */
+static void listener_free(struct loop_listener *l)
 {
-    struct loop_listener *l = handle->data;
-    loop_turn_begin(l->loop);
+    if (!l->gone || !l->given_back)
+        return;
     link_drop(&l->all);
     mem_free(l);
 }
 
-void listener_close(struct loop_listener *l)
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct loop_listener *l = handle->data;
+    loop_turn_begin(l->loop);
+    l->gone = true;
+    l->loop->listening_n--;
+    listener_free(l);
+}
+
+static void listener_close(struct loop_listener *l)
 {
     if (l->closed)
         return;
     l->closed = true;
+    loop_timer_stop(&l->rest);
     uv_close((uv_handle_t *)&l->poll, on_listener_closed);
     close(l->fd);
 }
@@ -176,13 +201,25 @@ void loop_listener_close(struct loop_listener **ret_l)
     if (l == NULL)
         return;
     *ret_l = NULL;
+    l->given_back = true;
     listener_close(l);
+    listener_free(l);
 }
 
 void listeners_close(struct loop *loop)
 {
     for (struct loop_link *l = loop->listeners.next; l != &loop->listeners; l = l->next)
         listener_close(link_owner(l, struct loop_listener, all));
+}
+
+void listeners_free(struct loop *loop)
+{
+    while (!link_is_alone(&loop->listeners)) {
+        struct loop_listener *l = link_owner(loop->listeners.next, struct loop_listener, all);
+        must(l->gone);
+        l->given_back = true;
+        listener_free(l);
+    }
 }
 
 /* ---- connecting ---- */
@@ -216,9 +253,9 @@ static void on_connected(uv_connect_t *req, int status)
         conn_start_reading(c);
 }
 
-struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr,
-                               struct loop_tls *tls, struct str server_name,
-                               const struct loop_conn_events *events, void *arg)
+struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr, struct loop_tls *tls,
+                               struct str server_name, const struct loop_conn_events *events,
+                               void *arg)
 {
     struct loop_conn *c = conn_new(loop);
     loop_conn_set(c, events, arg);

@@ -3,9 +3,10 @@
  * A turn is what happens between two polls. libuv calls our prepare handle right before it polls:
  * there the turn ends: posted functions run, the users' end-of-turn functions, then every
  * connection that was touched is settled (its writes leave, its close happens). */
-#include "loop/inner.h"
+#include "loop/loop.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "loop/inner.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -205,7 +206,7 @@ static void close_everything(struct loop *loop)
 
 static bool is_quiet(const struct loop *loop)
 {
-    return link_is_alone(&loop->conns) && link_is_alone(&loop->listeners) && loop->works_n == 0 &&
+    return link_is_alone(&loop->conns) && loop->listening_n == 0 && loop->works_n == 0 &&
            link_is_alone(&loop->dirty);
 }
 
@@ -317,6 +318,7 @@ void loop_free(struct loop **ret_loop)
         loop_run(loop);
     }
     watch_fini(loop);
+    listeners_free(loop);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->again, NULL);

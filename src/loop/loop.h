@@ -31,9 +31,10 @@ typedef void (*loop_f)(void *arg);
 struct loop *loop_new(void);
 /* Only after loop_run has returned. */
 void loop_free(struct loop **loop);
-/* Runs until loop_stop and until every connection, listener and timer is gone. */
+/* Runs until loop_stop and until every connection and listener is gone. Once per loop. */
 void loop_run(struct loop *loop);
-/* From any thread: closes what is left and lets loop_run return. */
+/* From any thread: closes what is left, waits for running work and lets loop_run return; timers
+ * that still run are dropped then. Posts may come until loop_free; late ones are not run. */
 void loop_stop(struct loop *loop);
 /* Clock of this turn: monotonic and wall. */
 int64_t loop_now_us(const struct loop *loop);
@@ -44,7 +45,8 @@ void loop_post(struct loop *loop, loop_f fn, void *arg);
 /* On the loop: work(arg) runs on a worker thread, then done(arg) on the loop. At most 1,024 wait;
  * beyond that ERR_OVERLOADED and nothing is called. */
 MUST enum err loop_work(struct loop *loop, loop_f work, loop_f done, void *arg);
-/* Called once at the end of every turn in which something happened, before the flush of writes. */
+/* Called at the end of every turn, before the flush of writes, and once more when the flush made
+ * callbacks. At most eight of them, in this order; posts of the turn have run before. */
 void loop_on_turn_end(struct loop *loop, loop_f fn, void *arg);
 /* From any thread: longest turn since the last call, the running one included, for the watchdog
  * (turns over 50 ms are reported). */
@@ -81,22 +83,23 @@ MUST enum err loop_resolve(const char *host, uint16_t port, union loop_addr *add
                            size_t *ret_n);
 
 enum loop_close {
-    LOOP_CLOSE_OURS,    /* loop_conn_close or _abort, or the loop stops */
-    LOOP_CLOSE_EOF,     /* the peer ended its side */
-    LOOP_CLOSE_RESET,   /* read or write failed */
+    LOOP_CLOSE_OURS, /* loop_conn_close or _abort, or the loop stops */
+    LOOP_CLOSE_EOF, /* the peer ended its side */
+    LOOP_CLOSE_RESET, /* read or write failed */
     LOOP_CLOSE_CONNECT, /* never connected */
-    LOOP_CLOSE_TLS,     /* handshake or certificate failed, or an alert */
+    LOOP_CLOSE_TLS, /* handshake or certificate failed, or an alert */
     LOOP_CLOSE__COUNT
 };
 
 struct loop_conn_events {
-    /* Connected, and the TLS handshake done (clients and TLS servers alike; plain servers: none). */
+    /* Connected, and the TLS handshake done (clients and TLS servers; plain servers: none). */
     void (*opened)(void *arg);
     /* Bytes arrived; they live during this call. */
     void (*read)(void *arg, struct str bytes);
     /* The queue fell under the low mark (64 KiB) after it had been above. */
     void (*drained)(void *arg);
-    /* The last call, ever. `why` is a static or thread-local text for the log, never NULL. */
+    /* The last call, ever; the connection is gone with it. After loop_conn_close or _abort no
+     * other event comes before it. `why` is a static or thread-local text for the log, not NULL. */
     void (*closed)(void *arg, enum loop_close reason, const char *why);
 };
 
@@ -115,12 +118,14 @@ void loop_conn_write_ref(struct loop_conn *c, struct str piece, loop_f release, 
 size_t loop_conn_queued(const struct loop_conn *c);
 /* Bytes ever handed to the kernel (before TLS): tells whether a request has begun to leave. */
 uint64_t loop_conn_sent(const struct loop_conn *c);
-/* Stops and starts reading (back-pressure). A paused connection still notices a reset. */
+/* Stops and starts reading (back-pressure). A paused connection still notices a reset, but not that
+ * the peer has ended its side: to learn that at once, read on. */
 void loop_conn_pause(struct loop_conn *c);
 void loop_conn_resume(struct loop_conn *c);
-/* Writes what is queued, then ends (bounded by 5 s). */
+/* Writes what is queued, then ends (bounded by 5 s). The peer of an accepted connection is read dry
+ * for as long, after `closed`, so that the last answer reaches him. */
 void loop_conn_close(struct loop_conn *c);
-/* Ends at once; the queue is dropped. */
+/* Ends at once, by a reset; the queue is dropped. */
 void loop_conn_abort(struct loop_conn *c);
 const union loop_addr *loop_conn_peer(const struct loop_conn *c);
 bool loop_conn_is_tls(const struct loop_conn *c);
@@ -133,12 +138,13 @@ MUST enum err loop_listen(struct loop *loop, const union loop_addr *addr, struct
                           bool exclusive, loop_accept_f accept, void *arg,
                           struct loop_listener **ret_listener);
 uint16_t loop_listener_port(const struct loop_listener *l);
+/* Also after the loop has stopped listening by itself (loop_stop), but before loop_free. */
 void loop_listener_close(struct loop_listener **l);
 
 /* `server_name` is for SNI and the certificate; tls NULL means plain. Failure comes as `closed`. */
-struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr,
-                               struct loop_tls *tls, struct str server_name,
-                               const struct loop_conn_events *events, void *arg);
+struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr, struct loop_tls *tls,
+                               struct str server_name, const struct loop_conn_events *events,
+                               void *arg);
 
 /* TLS contexts: shared by loops, counted. TLS 1.2 and later; session tickets; ALPN http/1.1. */
 MUST enum err loop_tls_server_new(const char *cert_file, const char *key_file,

@@ -1,5 +1,5 @@
 /* Queues of bytes on their way out, in chunks of a few sizes that go back to a pool. */
-#include "loop/inner.h"
+#include "loop/queue.h"
 #include "base/mem.h"
 
 /* Bytes of a chunk with its header; class 0 is a header alone, for bytes by reference. The largest

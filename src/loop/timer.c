@@ -25,8 +25,7 @@ static void heap_down(struct loop *loop, size_t at, struct loop_timer *t)
         size_t child = 2 * at + 1;
         if (child >= loop->heap_n)
             break;
-        if (child + 1 < loop->heap_n &&
-            loop->heap[child + 1]->heap_us < loop->heap[child]->heap_us)
+        if (child + 1 < loop->heap_n && loop->heap[child + 1]->heap_us < loop->heap[child]->heap_us)
             child++;
         if (loop->heap[child]->heap_us >= t->heap_us)
             break;

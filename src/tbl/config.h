@@ -1,0 +1,66 @@
+/* Every key of the configuration file, once.
+ *
+ *   CONF(section, key, TYPE, default text, hint)
+ *
+ * struct config has a member section_key of the type's C type. The hint is what the checker prints
+ * beside a mistake, and what the example configuration says.
+ *
+ *   STR text · BOOL yes/no · INT 0…1e9 · SIZE bytes with K, M, G · TIME 90s, 15m, 12h, 30d, 250ms
+ *   USD decimal dollars · MODE strict/overlap/relaxed · POLICY checkpoint/estimate/zero */
+#ifndef TBL_CONFIG_H
+#define TBL_CONFIG_H
+
+#define CONF_TABLE(CONF)                                                                           \
+    CONF(server, listen, STR, "127.0.0.1:8787", "address and port, e.g. 0.0.0.0:8787")             \
+    CONF(server, tls_listen, STR, "", "address and port of the TLS listener, e.g. 0.0.0.0:443")    \
+    CONF(server, tls_cert, STR, "", "PEM file with the certificate chain")                         \
+    CONF(server, tls_key, STR, "", "PEM file with the private key")                                \
+    CONF(server, threads, INT, "0", "event loops; 0: one per core")                                \
+    CONF(server, public_url, STR, "", "where customers reach this server, e.g. https://api.example.com")    \
+    CONF(server, trusted_proxies, STR, "", "addresses or nets whose X-Forwarded-For counts, comma separated") \
+    CONF(server, cors_origins, STR, "", "origins that browsers may call from, comma separated")    \
+    CONF(server, metrics_listen, STR, "", "own listener for /metrics, e.g. 127.0.0.1:9187")        \
+    CONF(server, metrics_token, STR, "", "bearer token that /metrics asks for; empty: loopback only") \
+    CONF(server, body_bytes_max, SIZE, "32M", "largest body on /v1")                               \
+    CONF(server, buffered_bytes_max, SIZE, "1G", "bodies and answers in memory, all together")     \
+    CONF(server, connections_max, INT, "20000", "open connections per event loop")                 \
+    CONF(server, idle_timeout, TIME, "75s", "a connection without a request closes after")         \
+    CONF(server, head_timeout, TIME, "10s", "a request head must be complete within")              \
+    CONF(server, body_timeout, TIME, "60s", "a body must make progress within")                    \
+    CONF(server, drain_timeout, TIME, "30s", "running calls may finish for so long after SIGTERM") \
+    CONF(brand, name, STR, "Tollgate", "what customers see")                                       \
+    CONF(brand, header_prefix, STR, "X-Tollgate-", "of response headers; letters, digits, dashes") \
+    CONF(brand, key_prefix, STR, "tg", "of API keys; 1 to 8 lower-case letters or digits")         \
+    CONF(store, database, STR, "", "sqlite:PATH or postgresql://…; empty: DIR/tollgate.db")        \
+    CONF(store, durability, MODE, "strict", "strict, overlap or relaxed")                          \
+    CONF(store, commit_window, TIME, "1ms", "widest group commit under load")                      \
+    CONF(store, ballast, SIZE, "16M", "disk space kept for settlements when the disk is full")     \
+    CONF(store, readers, INT, "4", "database connections for readers")                             \
+    CONF(gateway, default_output_tokens, INT, "4096", "held when the client names no cap")         \
+    CONF(gateway, prompt_bytes_per_token, INT, "3", "for the estimate of a prompt; 1 to 16")       \
+    CONF(gateway, image_tokens, INT, "2048", "held per image in a prompt")                         \
+    CONF(gateway, file_tokens, INT, "65536", "held at most per file or audio in a prompt")         \
+    CONF(gateway, unpriced_hold, USD, "0.25", "held when only the provider knows the price")       \
+    CONF(gateway, answer_bytes_max, SIZE, "8M", "answers up to this are buffered to carry their cost") \
+    CONF(gateway, unknown_outcome, POLICY, "checkpoint", "what a call costs whose outcome is unknown") \
+    CONF(gateway, top_up_url, STR, "", "where a customer buys credit; empty: public_url/billing")  \
+    CONF(gateway, models_public, BOOL, "yes", "GET /v1/models without a key")                      \
+    CONF(gateway, attempts_max, INT, "4", "attempts per call before the first byte")               \
+    CONF(upstream, connect_timeout, TIME, "10s", "name, TCP and TLS towards a provider")           \
+    CONF(upstream, first_byte_timeout, TIME, "300s", "from the request to the answer's head")      \
+    CONF(upstream, idle_timeout, TIME, "120s", "between two pieces of an answer")                  \
+    CONF(upstream, total_timeout, TIME, "1h", "a whole call")                                      \
+    CONF(upstream, ca_file, STR, "", "PEM file of CAs; empty: the system's")                       \
+    CONF(limits, user_rpm, INT, "60", "requests per minute and user; 0: off")                      \
+    CONF(limits, user_burst, INT, "10", "requests at once per user")                               \
+    CONF(limits, user_per_hour, INT, "0", "requests per hour and user; 0: off")                    \
+    CONF(limits, user_per_day, INT, "0", "requests per day and user; 0: off")                      \
+    CONF(limits, user_tpm, INT, "0", "tokens per minute and user; 0: off")                         \
+    CONF(limits, user_concurrency, INT, "0", "calls at once per user; 0: off")                     \
+    CONF(limits, user_max_tokens, INT, "0", "output tokens per request; 0: any")                   \
+    CONF(limits, global_rpm, INT, "10000", "requests per minute of everybody; 0: off")             \
+    CONF(limits, global_burst, INT, "1000", "requests at once of everybody")                       \
+    CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \
+    CONF(log, calls, BOOL, "yes", "one line per call")
+
+#endif
