@@ -54,6 +54,20 @@ static size_t scan_escape(struct scan *s, size_t i)
     return memchr("\"\\/bfnrt", c, 8) != NULL ? i + 2 : fail(s, i + 1);
 }
 
+/* Where the first ill-formed sequence stands. */
+static size_t bad_utf8(struct str t, size_t i, size_t end)
+{
+    while (i < end) {
+        size_t n = 1;
+        while (n <= 4 && i + n <= end && !str_is_utf8(str_of(t.p + i, n)))
+            n++;
+        if (n > 4 || i + n > end)
+            break;
+        i += n;
+    }
+    return i;
+}
+
 static size_t scan_string(struct scan *s, size_t i)
 {
     size_t start = ++i;
@@ -62,7 +76,7 @@ static size_t scan_string(struct scan *s, size_t i)
         unsigned char c = (unsigned char)s->t.p[i];
         if (c == '"') {
             if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
-                return fail(s, start);
+                return fail(s, bad_utf8(s->t, start, i));
             return i + 1;
         }
         if (c < 0x20)
@@ -431,11 +445,19 @@ enum err json_int(struct str value, int64_t min, int64_t max, int64_t *ret_n)
 {
     if (json_type_of(value) != JSON_NUMBER)
         return ERR_INVALID_REQUEST;
-    /* The decimal scanner at nano scale keeps fractions exact, so 1e3 and 2.0 pass, 2.5 does not. */
+    uint64_t digits;
     struct nano n;
-    if (nano_parse(value, false, &n) != OK || n.v % NANO_PER_USD != 0)
-        return ERR_INVALID_REQUEST;
-    int64_t v = n.v / NANO_PER_USD;
+    int64_t v;
+    bool neg = value.p[0] == '-';
+    if (str_to_u64(str_from(value, neg), INT64_MAX, &digits)) {
+        v = neg ? -(int64_t)digits : (int64_t)digits;
+    } else {
+        /* The decimal scanner at nano scale keeps fractions exact, so 1e3 and 2.0 pass, 2.5 does
+         * not. */
+        if (nano_parse(value, false, &n) != OK || n.v % NANO_PER_USD != 0)
+            return ERR_INVALID_REQUEST;
+        v = n.v / NANO_PER_USD;
+    }
     if (v < min || v > max)
         return ERR_INVALID_REQUEST;
     *ret_n = v;

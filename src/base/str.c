@@ -59,7 +59,7 @@ struct str str_cut(struct str *s, char sep)
 {
     size_t at = str_index(*s, sep);
     struct str head = str_upto(*s, at);
-    *s = at == SIZE_MAX ? str_of(s->p + s->n, 0) : str_from(*s, at + 1);
+    *s = str_from(*s, at == SIZE_MAX ? s->n : at + 1);
     return head;
 }
 

@@ -45,7 +45,10 @@ static inline bool str_ends(struct str s, struct str tail)
 /* The rest from byte n on; empty when n is beyond the end. */
 static inline struct str str_from(struct str s, size_t n)
 {
-    return n >= s.n ? str_of(s.p + s.n, 0) : str_of(s.p + n, s.n - n);
+    /* (Not even zero may be added to NULL.) */
+    if (n >= s.n)
+        return str_of(s.n != 0 ? s.p + s.n : s.p, 0);
+    return str_of(s.p + n, s.n - n);
 }
 /* At most the first n bytes. */
 static inline struct str str_upto(struct str s, size_t n)

@@ -49,8 +49,8 @@ struct catalog_provider {
     size_t keys_n;
     struct catalog_provider_key {
         int64_t id;
-        struct str secret; /* opened; lives in the snapshot, wiped with it */
-    } *keys;
+        struct str secret; /* opened, wiped with the snapshot; empty: send no Authorization */
+    } *keys;               /* at least one */
     void *attached; /* the gateway's: set once per snapshot by catalog_options.attach */
 };
 
@@ -72,15 +72,17 @@ struct catalog_candidate {
     const struct catalog_provider *provider;
     struct str upstream_model; /* what to call it there */
     bool rename;               /* differs from the client's model */
-    size_t first_key;          /* which of the provider's keys to begin with (round robin) */
+    size_t first_key;          /* which of the provider's keys to begin with (drawn) */
 };
 #define CATALOG_CANDIDATES_MAX 8
+/* Lives as long as the snapshot and the client's model name. Points into itself: not to be copied. */
 struct catalog_plan {
     struct catalog_candidate candidates[CATALOG_CANDIDATES_MAX];
     size_t candidates_n;
     const struct catalog_price *price; /* NULL: charged by the provider's cost and the rule */
     const struct catalog_rule *rule;   /* NULL: no markup */
     const struct catalog_model *model; /* NULL: not described */
+    char renamed[512];                 /* names that a route's `*` makes */
 };
 
 struct catalog_model {
@@ -91,8 +93,7 @@ struct catalog_model {
 
 struct catalog_options {
     uint8_t seal[CRYPTO_KEY_LEN];
-    /* Called for each provider of a new snapshot (parse the URL, make the target), and at its end;
-     * may be NULL. */
+    /* For each provider of a new snapshot (make its target), and at its end; may be NULL. */
     void *(*attach)(void *arg, const struct catalog_provider *p);
     void (*detach)(void *arg, void *attached);
     void *arg;
@@ -100,14 +101,15 @@ struct catalog_options {
 MUST enum err catalog_new(struct store *store, const struct catalog_options *options,
                           struct catalog **ret_catalog, char ret_why[STORE_WHY_MAX]);
 void catalog_free(struct catalog **catalog);
-/* The present snapshot, referenced. */
+/* The present snapshot, referenced (a short lock). */
 const struct catalog_snapshot *catalog_ref(struct catalog *catalog);
 void catalog_unref(const struct catalog_snapshot **s);
-/* Counts up with each snapshot, so that a loop may keep its own reference and compare. */
+/* Counts up with each snapshot: a loop may keep its own reference and compare. */
 uint64_t catalog_generation(const struct catalog *catalog);
 
 /* Which way, at which price. `draw` is any random number. MODEL_NOT_FOUND without a route,
- * UNPRICED_MODEL without a price (unless a rule matches and every candidate reports its cost). */
+ * UNPRICED_MODEL without a price (unless a rule matches and every candidate reports its cost); after
+ * an error the plan means nothing. No allocation; a search only for models that nothing names. */
 MUST enum err catalog_plan_make(const struct catalog_snapshot *s, struct str model, uint64_t draw,
                                 struct catalog_plan *ret_plan);
 
@@ -116,7 +118,9 @@ struct catalog_usage {
     int64_t cache_read, cache_write;   /* parts of input */
     int64_t reasoning;                 /* part of output */
 };
-/* Price × usage × rule, one rounding up; at least the rule's minimum. */
+/* Price × usage × rule, one rounding up; at least the rule's minimum. UNPRICED_MODEL without a price,
+ * INVALID_REQUEST when a number is negative, LIMIT when the amount is past int64. Cached parts that
+ * are more than the input count as the input. */
 MUST enum err catalog_charge(const struct catalog_plan *plan, const struct catalog_usage *usage,
                              struct nano *ret_charge);
 /* The provider's cost × (1 + markup), at least the minimum. */
@@ -126,7 +130,9 @@ MUST enum err catalog_charge_by_cost(const struct catalog_plan *plan, struct nan
 MUST enum err catalog_cost(const struct catalog_plan *plan, const struct catalog_usage *usage,
                            struct nano *ret_cost);
 /* The most a call may cost: `input` tokens at the dearest of the input prices, `output` tokens, the
- * request's fee, with the rule. */
+ * request's fee, with the rule. Without a price nobody knows: CATALOG_BLIND_QUOTE, or the rule's
+ * minimum if that is more. */
+#define CATALOG_BLIND_QUOTE NANO(NANO_PER_USD / 100)
 MUST enum err catalog_quote(const struct catalog_plan *plan, int64_t input, int64_t output,
                             struct nano *ret_amount);
 /* How many output tokens `budget` pays for beside `input` tokens; at most max; 0 when not even the
@@ -134,18 +140,22 @@ MUST enum err catalog_quote(const struct catalog_plan *plan, int64_t input, int6
 int64_t catalog_affordable(const struct catalog_plan *plan, int64_t input, struct nano budget,
                            int64_t max);
 
-/* Models for GET /v1/models: those that are described or have an exact price, a route and a price.
- * Customer's prices (with markup). */
+/* Prices of the plan with its rule's markup, rounded up: what /v1/models shows. */
+MUST enum err catalog_customer_price(const struct catalog_plan *plan,
+                                     struct catalog_price *ret_price);
+
+/* Models for GET /v1/models, by id: those that are described or have an exact price, and have a route
+ * and a price. The model given is never NULL (made up from the id where nobody has described it). */
 typedef void (*catalog_model_f)(void *arg, const struct catalog_model *m,
                                 const struct catalog_plan *plan);
 void catalog_models(const struct catalog_snapshot *s, catalog_model_f fn, void *arg);
-/* False when it is not listed. */
 bool catalog_model_get(const struct catalog_snapshot *s, struct str id,
                        const struct catalog_model **ret_model, struct catalog_plan *ret_plan);
 
 /* ---- control, inside a store_write closure; the new snapshot is published when it commits ---- */
+/* All answer VALIDATION_FAILED to what catalog/faults.h finds (and at 100,000 rows). */
 struct catalog_provider_spec {
-    struct str name, tag, base_url, api_key; /* tag empty: the name */
+    struct str name, tag, base_url, api_key; /* tag empty: the name; key empty: it wants none */
     enum catalog_kind kind;
     bool drain;
 };
@@ -154,7 +164,7 @@ struct catalog_provider_spec {
 MUST enum err catalog_provider_add_in(struct catalog *c, struct store_conn *conn,
                                       const struct catalog_provider_spec *spec, int64_t wall_us,
                                       int64_t *ret_id);
-/* NOT_FOUND; its routes go with it. */
+/* Its routes go with it. NOT_FOUND. */
 MUST enum err catalog_provider_remove_in(struct catalog *c, struct store_conn *conn,
                                          struct str name);
 struct catalog_route_spec {
@@ -162,11 +172,12 @@ struct catalog_route_spec {
                                                    * one `*` that takes what the pattern's took */
     int64_t priority, weight;                     /* weight 1–1,000 */
 };
+/* NOT_FOUND when there is no such provider. */
 MUST enum err catalog_route_add_in(struct catalog *c, struct store_conn *conn,
                                    const struct catalog_route_spec *spec, int64_t wall_us,
                                    int64_t *ret_id);
 MUST enum err catalog_route_remove_in(struct catalog *c, struct store_conn *conn, int64_t id);
-/* A new version for the pattern. */
+/* A new version for the pattern; id and created_us of `price` are not read. */
 MUST enum err catalog_price_set_in(struct catalog *c, struct store_conn *conn,
                                    const struct catalog_price *price, int64_t wall_us,
                                    int64_t *ret_id);
@@ -174,13 +185,15 @@ MUST enum err catalog_rule_add_in(struct catalog *c, struct store_conn *conn,
                                   const struct catalog_rule *rule, int64_t wall_us,
                                   int64_t *ret_id);
 MUST enum err catalog_rule_remove_in(struct catalog *c, struct store_conn *conn, int64_t id);
-/* Inserts or replaces the description (price sync). */
 MUST enum err catalog_model_put_in(struct catalog *c, struct store_conn *conn,
                                    const struct catalog_model *model, int64_t wall_us);
+/* One version as it was set; NOT_FOUND. */
+MUST enum err catalog_price_by_id(struct store_conn *conn, struct arena *a, int64_t id,
+                                  struct catalog_price *ret_price);
 /* Lists as JSON arrays for the operator: providers (keys by count), routes, prices, rules. */
 enum catalog_list { CATALOG_PROVIDERS, CATALOG_ROUTES, CATALOG_PRICES, CATALOG_RULES };
 void catalog_list_json(const struct catalog_snapshot *s, enum catalog_list what, struct buf *json);
-/* By name, for `provider test` and `price sync`; NULL when there is none. */
+/* NULL when there is none. */
 const struct catalog_provider *catalog_provider_get(const struct catalog_snapshot *s,
                                                     struct str name);
 

@@ -32,6 +32,29 @@ static void ahead_consume(struct http_conn *c, size_t n)
     }
 }
 
+/* What is queued leaves, then the loop reads the client dry for a while and closes. */
+static void conn_end(struct http_conn *c)
+{
+    c->state = HTTP_CONN_CLOSING;
+    loop_conn_close(c->lc);
+}
+
+/* Our own refusal of an exchange that a handler may know already: he is told that it is over. */
+static void own_error(struct http_exchange *x, enum err e, struct str message)
+{
+    const struct http_events *events = x->events;
+    x->events = NULL;
+    if (events != NULL && events->gone != NULL)
+        events->gone(x->arg);
+    http_error(x, e, message, STR(""), STR(""));
+}
+
+static void exchange_count(struct http_exchange *x, size_t n)
+{
+    http_count(x->s, n - x->counted);
+    x->counted = n;
+}
+
 /* ---- the body ---- */
 
 /* Takes what belongs to the body from *in; data goes into x->body when there is an exchange that
@@ -76,17 +99,19 @@ static enum err body_keep(struct http_exchange *x, struct str data)
 static void conn_body(struct http_conn *c, struct str *in)
 {
     struct http_exchange *x = c->x;
+    must(x != NULL);
     while (c->state == HTTP_CONN_BODY && !c->body_done && in->n != 0) {
         struct str data;
         enum err e = body_take(c, in, &data);
         if (e != OK) {
-            http_refuse(x, ERR_INVALID_REQUEST, "The chunked body is malformed.");
+            x->keep = false;
+            own_error(x, ERR_INVALID_REQUEST, STR("The chunked body is malformed."));
             return;
         }
         c->marked += (int64_t)data.n;
         e = body_keep(x, data);
         if (e != OK) {
-            http_error(x, e, STR(""), STR(""), STR(""));
+            own_error(x, e, STR(""));
             return;
         }
     }
@@ -102,7 +127,7 @@ static void conn_discard(struct http_conn *c, struct str *in)
     struct str data;
     while (!c->body_done && in->n != 0) {
         if (body_take(c, in, &data) != OK) {
-            c->state = HTTP_CONN_LINGER;
+            conn_end(c);
             return;
         }
         c->marked += (int64_t)data.n;
@@ -117,7 +142,6 @@ static void conn_run(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
     c->state = HTTP_CONN_RUN;
-    x->bodied = true;
     if (x->route->lane == HTTP_SLOW)
         http_slow_start(x);
     else
@@ -132,8 +156,7 @@ static enum err head_route(struct http_exchange *x, char allow[HTTP_ALLOW_MAX])
     x->request.path = h->path;
     x->request.query = h->query;
     if (c->forwarded)
-        x->request.peer =
-            http_forwarded_for(h, c->s->proxies, c->s->proxies_n, x->request.peer);
+        x->request.peer = http_forwarded_for(h, c->s->proxies, c->s->proxies_n, x->request.peer);
     x->no_body = h->method == HTTP1_HEAD;
     if (http_is_over(x->s, 0))
         return ERR_OVERLOADED;
@@ -162,11 +185,11 @@ static void head_body(struct http_conn *c)
     size_t max = x->route->body_bytes_max;
     x->body_max = max != 0 ? max : HTTP_UNWANTED_MAX;
     if (x->head.body == HTTP1_BODY_LENGTH && (uint64_t)x->head.content_length > x->body_max) {
-        http_error(x, ERR_BODY_TOO_LARGE, STR(""), STR(""), STR(""));
+        own_error(x, ERR_BODY_TOO_LARGE, STR(""));
         return;
     }
     if (!c->body_done && !c->chunked && http_is_over(x->s, (size_t)c->left)) {
-        http_error(x, ERR_OVERLOADED, STR(""), STR(""), STR(""));
+        own_error(x, ERR_OVERLOADED, STR(""));
         return;
     }
     if (c->body_done) {
@@ -191,8 +214,7 @@ static void conn_head_done(struct http_conn *c, struct str body)
     c->body_done = !c->chunked && c->left == 0;
     if (c->chunked)
         http1_chunks_init(&c->chunks);
-    http_count(c->s, x->in.n);
-    x->counted = x->in.n;
+    exchange_count(x, x->in.n);
     x->keep = h->keep_alive;
     char allow[HTTP_ALLOW_MAX];
     enum err e = head_route(x, allow);
@@ -204,6 +226,7 @@ static void conn_head_done(struct http_conn *c, struct str body)
         must(c->x != x); /* who refuses has answered */
         return;
     }
+    must(c->x == x); /* and who accepts has not */
     x->request.body = body;
     head_body(c);
 }
@@ -267,18 +290,22 @@ static enum err head_more(struct http_exchange *x, struct str *in, const char **
 static void conn_head(struct http_conn *c, struct str *in)
 {
     struct http_exchange *x = c->x;
+    must(x != NULL);
     const char *why = NULL;
     struct str body = STR("");
-    enum err e =
-        x->in.n == 0 ? head_fresh(x, in, &why, &body) : head_more(x, in, &why);
+    enum err e = x->in.n == 0 ? head_fresh(x, in, &why, &body) : head_more(x, in, &why);
     if (e == OK) {
         conn_head_done(c, body);
         return;
     }
     if (e == ERR_END && x->in.n > HTTP1_HEAD_BYTES_MAX)
         e = ERR_HEADERS_TOO_LARGE;
-    if (e == ERR_END)
-        return;
+    if (e == ERR_END) {
+        exchange_count(x, x->in.n);
+        if (!http_is_over(c->s, 0))
+            return;
+        e = ERR_OVERLOADED;
+    }
     /* What a failed parse left in the head is not to be looked at. */
     memset(&x->head, 0, offsetof(struct http1_head, headers));
     http_refuse(x, e, why);
@@ -306,10 +333,9 @@ static struct str conn_take(struct http_conn *c, struct str in)
         case HTTP_CONN_BODY: conn_body(c, &in); break;
         case HTTP_CONN_RUN: return in;
         case HTTP_CONN_DISCARD: conn_discard(c, &in); break;
-        case HTTP_CONN_LINGER:
         case HTTP_CONN_CLOSING:
         case HTTP_CONN_STATE__COUNT:
-            c->marked += (int64_t)in.n;
+            /* Dropped, whatever it looks like: after an error nothing is a request any more. */
             return STR("");
         }
     }
@@ -366,10 +392,10 @@ static void conn_closed(void *arg, enum loop_close reason, const char *why)
     if (x != NULL) {
         c->x = NULL;
         x->c = NULL;
-        if (x->events != NULL && x->events->gone != NULL)
-            x->events->gone(x->arg);
         if (c->s->o.finished != NULL && x->head.bytes != 0)
             c->s->o.finished(c->s->o.arg, x, err_info(ERR_CLIENT_GONE)->status, x->written);
+        if (x->events != NULL && x->events->gone != NULL)
+            x->events->gone(x->arg);
         if (x->job == NULL)
             http_exchange_free(x);
     }
@@ -394,22 +420,17 @@ void http_exchange_finish(struct http_exchange *x)
 {
     struct http_conn *c = x->c;
     struct http_server *s = c->s;
-    bool keep = x->keep, broken = x->broken;
+    bool keep = x->keep && !s->draining;
     if (s->o.finished != NULL)
         s->o.finished(s->o.arg, x, x->status, x->written);
     http_exchange_free(x);
     c->x = NULL;
     c->timed = HTTP_CONN_STATE__COUNT;
     c->marked = 0;
-    if (keep) {
+    if (!keep)
+        conn_end(c);
+    else
         c->state = c->body_done ? HTTP_CONN_IDLE : HTTP_CONN_DISCARD;
-    } else if (c->body_done && !broken && (c->ahead.n == 0 || c->busy)) {
-        c->state = HTTP_CONN_CLOSING;
-        loop_conn_close(c->lc);
-    } else {
-        c->state = HTTP_CONN_LINGER;
-        c->linger_at_us = loop_now_us(s->loop);
-    }
     if (c->busy)
         return;
     http_conn_arm(c);
@@ -432,7 +453,6 @@ void http_conn_arm(struct http_conn *c)
     case HTTP_CONN_HEAD: loop_timer_start(&c->timer, o->head_us); return;
     case HTTP_CONN_BODY:
     case HTTP_CONN_DISCARD: loop_timer_start(&c->timer, o->body_us); return;
-    case HTTP_CONN_LINGER: loop_timer_start(&c->timer, HTTP_LINGER_QUIET_US); return;
     case HTTP_CONN_RUN:
     case HTTP_CONN_CLOSING:
     case HTTP_CONN_STATE__COUNT: loop_timer_stop(&c->timer); return;
@@ -441,6 +461,7 @@ void http_conn_arm(struct http_conn *c)
 
 static void tick_body(struct http_conn *c)
 {
+    must(c->state == HTTP_CONN_DISCARD || c->x != NULL);
     const struct http_options *o = &c->s->o;
     int64_t least = o->body_us * 1024 / US_PER_S;
     if (c->marked >= (least > 0 ? least : 1)) {
@@ -449,8 +470,8 @@ static void tick_body(struct http_conn *c)
         return;
     }
     if (c->state == HTTP_CONN_BODY) {
-        http_error(c->x, ERR_REQUEST_TIMEOUT, STR("The body did not arrive in time."), STR(""),
-                   STR(""));
+        c->x->keep = false; /* the rest may come at any time, or never */
+        own_error(c->x, ERR_REQUEST_TIMEOUT, STR("The body did not arrive in time."));
         return;
     }
     c->state = HTTP_CONN_CLOSING;
@@ -469,29 +490,15 @@ static void tick_run(struct http_conn *c)
     loop_timer_start(&c->timer, c->s->o.write_us);
 }
 
-static void tick_linger(struct http_conn *c)
-{
-    bool quiet = c->marked == 0 && loop_conn_queued(c->lc) == 0;
-    bool late = loop_now_us(c->s->loop) - c->linger_at_us > HTTP_LINGER_US;
-    if (quiet || late || c->marked > HTTP_LINGER_BYTES_MAX) {
-        c->state = HTTP_CONN_CLOSING;
-        loop_conn_close(c->lc);
-        return;
-    }
-    c->marked = 0;
-    loop_timer_start(&c->timer, HTTP_LINGER_QUIET_US);
-}
-
 void http_conn_tick(void *conn)
 {
     struct http_conn *c = conn;
     switch (c->state) {
     case HTTP_CONN_IDLE:
-        c->state = HTTP_CONN_CLOSING;
         if (loop_conn_queued(c->lc) != 0)
             loop_conn_abort(c->lc);
         else
-            loop_conn_close(c->lc);
+            conn_end(c);
         return;
     case HTTP_CONN_HEAD:
         http_refuse(c->x, ERR_REQUEST_TIMEOUT, "The request's head did not arrive in time.");
@@ -499,7 +506,6 @@ void http_conn_tick(void *conn)
     case HTTP_CONN_BODY:
     case HTTP_CONN_DISCARD: tick_body(c); return;
     case HTTP_CONN_RUN: tick_run(c); return;
-    case HTTP_CONN_LINGER: tick_linger(c); return;
     case HTTP_CONN_CLOSING:
     case HTTP_CONN_STATE__COUNT: return;
     }

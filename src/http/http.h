@@ -2,14 +2,15 @@
  *
  * Owns: the accepted connections and their exchanges.
  * Needs: loop, codec, base.
- * Threads: one server per loop, everything on that loop; slow handlers run on worker threads and see
- * only their request and reply.
- * Memory: head 32 KiB, body by route, both counted against one process-wide cap on buffered bytes; an
- * idle connection keeps no buffers; replies are bounded by http_queued() and `drained`.
+ * Threads: one server per loop, everything on that loop; slow handlers run on worker threads and
+ * see only their request and reply.
+ * Memory: head 32 KiB, body by route, both counted against one process-wide cap on buffered bytes;
+ * an idle connection keeps no buffers; replies are bounded by http_queued() and `drained`.
  * Units: bytes, µs.
  * Errors: malformed input is answered with its status in the shape of the path (options.render) and
  * the connection closes; the table is in tbl/errors.h.
- * Always: an exchange ends exactly once: by http_end/http_reply, or by `gone`. Pipelined requests
+ * Always: an exchange ends exactly once: by http_body/http_end/http_error/http_abort, or by `gone`
+ * (the client left, or its body broke a rule after `head` had accepted it). Pipelined requests
  * are answered in order, one exchange at a time; HEAD is answered like GET without the body. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -26,11 +27,11 @@ struct http_exchange;
 struct http_request {
     const struct http1_head *head;
     struct str path, query; /* path percent-decoded only where a route parameter takes it */
-    struct str params[4];   /* values of the {x} in the route's path, in order */
-    struct str body;        /* complete in `ready` and slow handlers; empty in `head` */
-    struct str peer;        /* address text; of X-Forwarded-For when the peer is a trusted proxy */
+    struct str params[4]; /* values of the {x} in the route's path, in order */
+    struct str body; /* complete in `ready` and slow handlers; empty in `head` */
+    struct str peer; /* address text; of X-Forwarded-For when the peer is a trusted proxy */
     const char *request_id; /* req_…, made at the head */
-    int64_t started_us;     /* loop clock at the first byte of the head */
+    int64_t started_us; /* loop clock at the first byte of the head */
     bool tls;
 };
 
@@ -53,11 +54,11 @@ enum http_lane {
 
 struct http_route {
     const char *method; /* "GET" also answers HEAD */
-    const char *path;   /* "/v1/models/{id}": {x} takes one segment, {x*} takes the rest */
+    const char *path; /* "/v1/models/{id}": {x} takes one segment, {x*} takes the rest */
     enum http_lane lane;
     size_t body_bytes_max; /* 0: no body wanted, one of up to 1 KiB is read and dropped */
     /* Optional: at the head, before the body is read and before 100-continue. To refuse, it replies
-     * (http_error or http_reply) and returns false; what is left of the body is then discarded or
+     * (http_error or http_body) and returns false; what is left of the body is then discarded or
      * the connection closed. */
     bool (*head)(void *arg, struct http_exchange *x);
     void (*ready)(void *arg, struct http_exchange *x);
@@ -68,15 +69,17 @@ struct http_route {
 struct http_options {
     const struct http_route *routes;
     size_t routes_n;
-    const char *server_name;           /* Server header; NULL: none */
-    const char *request_id_header;     /* "X-Tollgate-Request-ID"; x-request-id comes beside it */
-    struct str trusted_proxies;        /* comma list of addresses and CIDR nets */
-    int64_t idle_us, head_us, body_us; /* 75 s, 10 s, 60 s without progress at 1 KiB/s */
-    size_t connections_max;            /* per loop; beyond it new ones are closed */
-    _Atomic size_t *buffered;          /* shared by all loops */
-    size_t buffered_max;               /* beyond it 503 overloaded */
-    /* Writes an error body in the shape that belongs to the path. NULL: `{"error":{"code","message",
-     * "request_id"}}`. May add header lines. */
+    const char *server_name; /* Server header; NULL: none */
+    const char *request_id_header; /* "X-Tollgate-Request-ID"; x-request-id comes beside it */
+    struct str trusted_proxies; /* comma list of addresses and CIDR nets */
+    /* 0 means the default: 75 s; 10 s; a body slower than 1 KiB/s over 60 s; a client that takes
+     * nothing of its answer for 60 s. */
+    int64_t idle_us, head_us, body_us, write_us;
+    size_t connections_max; /* per loop; beyond it new ones are closed; 0: no limit */
+    _Atomic size_t *buffered; /* shared by all loops; NULL: an own one */
+    size_t buffered_max; /* beyond it 503 overloaded; 0: no limit */
+    /* Writes an error body in the shape that belongs to the path. NULL:
+     * `{"error":{"code","message","field"?,"request_id"}}`. May add header lines. */
     void (*render)(void *arg, struct str path, enum err e, struct str message, struct str field,
                    const char *request_id, struct buf *headers, struct buf *body);
     /* One line per finished exchange, for the access log and metrics; may be NULL. */
@@ -86,6 +89,7 @@ struct http_options {
     void *arg;
 };
 
+/* `options` is copied, the routes are not. trusted_proxies must be valid (http_nets_are_valid). */
 struct http_server *http_server_new(struct loop *loop, const struct http_options *options);
 /* Give to loop_listen as accept function with the server as its argument. */
 void http_server_accept(void *server, struct loop_conn *c);
@@ -98,7 +102,7 @@ size_t http_server_connections(const struct http_server *s);
 /* ---- an exchange, on the fast lane ---- */
 struct http_events {
     void (*drained)(void *arg); /* the reply's queue fell under the low mark */
-    void (*gone)(void *arg);    /* the client went away; the exchange is over, forget it */
+    void (*gone)(void *arg); /* the exchange is over without you: do not touch it again */
 };
 const struct http_request *http_request_of(const struct http_exchange *x);
 struct loop *http_loop_of(const struct http_exchange *x);
@@ -123,7 +127,7 @@ void http_body(struct http_exchange *x, struct str content_type, struct str body
 /* Begins a chunked answer (for HTTP/1.0 clients: until close). length >= 0: with Content-Length. */
 void http_stream(struct http_exchange *x, int64_t length);
 void http_write(struct http_exchange *x, struct str bytes);
-/* Only when the client said `TE: trailers` and http_set announced them by Trailer. */
+/* Only when http_set announced them by Trailer; dropped unless the client said `TE: trailers`. */
 void http_trailer(struct http_exchange *x, struct str name, struct str value);
 void http_end(struct http_exchange *x);
 /* The stream cannot be finished: the connection is cut so that the client notices. */
@@ -134,6 +138,10 @@ size_t http_queued(const struct http_exchange *x);
  * be empty. Extra header lines (may be empty) go along. */
 void http_error(struct http_exchange *x, enum err e, struct str message, struct str field,
                 struct str header_lines);
+
+/* ---- addresses: comma lists of addresses and CIDR nets, IPv4 and IPv6 ---- */
+bool http_nets_are_valid(struct str nets);
+bool http_nets_have(struct str nets, struct str address);
 
 /* ---- helpers for slow handlers ---- */
 /* Value of a query parameter, percent-decoded into the arena; false when it is not there. */

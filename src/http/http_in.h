@@ -4,12 +4,13 @@
  * slow handler sees only its request and reply.
  * Memory: exchanges and small buffers are pooled per server; an idle connection is struct http_conn
  * and nothing else.  Units: bytes, µs.  Errors: a broken request ends its exchange by http_error.
- * Always: a connection has at most one exchange; `busy` is set while its input is worked on, so that
- * an exchange that ends inside a handler does not start the next one on the handler's stack.
+ * Always: a connection has at most one exchange; `busy` is set while its input is worked on, so
+ * that an exchange that ends inside a handler does not start the next one on the handler's stack.
  *
  *   IDLE ─► HEAD ─► BODY ─► RUN ─► IDLE        the good way; BODY is passed by without a body
  *             └───────┴──────┴──► DISCARD ─► IDLE     answered early, a short rest of body follows
- *             └───────┴──────┴──► LINGER ─► CLOSING   answered for good, the client may still send
+ *             └───────┴──────┴──► CLOSING             answered for good; the loop reads the client
+ *                                                       dry for a while, so that it gets the answer
  */
 #ifndef HTTP_HTTP_IN_H
 #define HTTP_HTTP_IN_H
@@ -19,18 +20,15 @@
 #include "http/peer.h"
 #include "http/router.h"
 
-#define HTTP_AHEAD_MAX        (64u * 1024) /* reading stops when more than this waits */
-#define HTTP_QUEUE_MAX        (64u * 1024) /* no new exchange while more than this is unsent */
-#define HTTP_ARENA_MAX        (64u * 1024)
-#define HTTP_ARENA_CHUNK      4096u
-#define HTTP_KEEP_BYTES       (16u * 1024) /* larger buffers are not pooled */
-#define HTTP_POOL_MAX         256u
-#define HTTP_DISCARD_MAX      (64 * 1024) /* a longer rest of a body costs the connection */
-#define HTTP_UNWANTED_MAX     1024        /* body on a route that takes none */
-#define HTTP_REPLY_HEAD_MAX   (64u * 1024)
-#define HTTP_LINGER_BYTES_MAX (64u * 1024 * 1024)
-#define HTTP_LINGER_QUIET_US  (1 * US_PER_S)
-#define HTTP_LINGER_US        (10 * US_PER_S)
+#define HTTP_AHEAD_MAX (64u * 1024) /* reading stops when more than this waits */
+#define HTTP_QUEUE_MAX (64u * 1024) /* no new exchange while more than this is unsent */
+#define HTTP_ARENA_MAX (64u * 1024)
+#define HTTP_ARENA_CHUNK 4096u
+#define HTTP_KEEP_BYTES (16u * 1024) /* larger buffers are not pooled */
+#define HTTP_POOL_MAX 256u
+#define HTTP_DISCARD_MAX (64 * 1024) /* a longer rest of a body costs the connection */
+#define HTTP_UNWANTED_MAX 1024 /* body on a route that takes none */
+#define HTTP_REPLY_HEAD_MAX (64u * 1024)
 
 enum http_conn_state {
     HTTP_CONN_IDLE,
@@ -38,7 +36,6 @@ enum http_conn_state {
     HTTP_CONN_BODY,
     HTTP_CONN_RUN,
     HTTP_CONN_DISCARD,
-    HTTP_CONN_LINGER,
     HTTP_CONN_CLOSING,
     HTTP_CONN_STATE__COUNT
 };
@@ -51,12 +48,12 @@ struct http_conn {
     struct http_exchange *x;
     struct loop_timer timer;
     enum http_conn_state state, timed; /* timed: what the timer was started for */
-    struct buf ahead;                  /* input that came before its time */
+    struct buf ahead; /* input that came before its time */
     struct http1_chunks chunks;
     bool chunked, body_done, paused, busy, kicked, forwarded, tls;
-    int64_t left;   /* of a body with a length */
-    int64_t marked; /* of the window of a slow body, of a stalled write, of lingering */
-    int64_t linger_at_us;
+    int64_t left; /* of a body with a length */
+    int64_t
+        marked; /* bytes of the window of a slow body, or sent when a write was last looked at */
     uint8_t peer_n;
     char peer[LOOP_ADDR_TEXT_MAX];
 };
@@ -64,7 +61,7 @@ struct http_conn {
 enum http_stage {
     HTTP_STAGE_OPEN,
     HTTP_STAGE_STARTED, /* the head grows in `out` */
-    HTTP_STAGE_STREAM,  /* the head is written */
+    HTTP_STAGE_STREAM, /* the head is written */
     HTTP_STAGE__COUNT
 };
 
@@ -78,7 +75,7 @@ struct http_exchange {
     const struct http_events *events;
     void *arg;
     struct http_slow_job *job;
-    struct buf in;   /* the head, and the body when it came along */
+    struct buf in; /* the head, and the body when it came along */
     struct buf body; /* the body when it did not */
     struct buf out, trailers;
     size_t scanned;
@@ -87,10 +84,8 @@ struct http_exchange {
     enum http_stage stage;
     int status;
     bool no_body; /* HEAD, 204, 304: nothing follows the head */
-    bool chunks;  /* the reply is chunked */
-    bool keep;    /* the connection goes on after this one */
-    bool broken;  /* whatever follows in the input cannot be trusted */
-    bool bodied;  /* `ready` was called or the job begun */
+    bool chunks; /* the reply is chunked */
+    bool keep; /* the connection goes on after this one */
     int64_t length; /* of the reply, -1 when not declared */
     uint64_t written;
     struct arena arena;
@@ -112,15 +107,17 @@ struct http_server {
     struct buf bufs[HTTP_POOL_MAX];
     size_t bufs_n;
     size_t working; /* exchanges at workers */
-    struct loop_timer kick, drain;
-    bool draining, freed;
+    struct loop_timer drain;
+    bool draining;
+    bool kick_posted;
+    bool freed; /* as soon as the posted kick has come */
     int64_t drain_at_us;
     loop_f drained;
     void *drained_arg;
     int64_t date_s;
     size_t common_n;
     char common[256]; /* Date and Server lines, renewed each second */
-    char id_line[64];  /* "X-…-Request-ID: " */
+    char id_line[64]; /* "X-…-Request-ID: " */
     size_t id_line_n;
     _Atomic size_t own_buffered; /* when the options name no shared count */
 };

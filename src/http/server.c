@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <stdatomic.h>
+
 static void drain_tick(void *arg);
 static void kick_all(void *arg);
 
@@ -52,7 +54,6 @@ struct http_server *http_server_new(struct loop *loop, const struct http_options
         s->id_line_n = name.n + 2;
     }
     s->date_s = -1;
-    loop_timer_init(&s->kick, loop, kick_all, s);
     loop_timer_init(&s->drain, loop, drain_tick, s);
     return s;
 }
@@ -64,8 +65,11 @@ void http_server_free(struct http_server **ps)
         return;
     *ps = NULL;
     must(s->conns == NULL && s->working == 0);
-    loop_timer_stop(&s->kick);
     loop_timer_stop(&s->drain);
+    if (s->kick_posted) {
+        s->freed = true;
+        return;
+    }
     for (struct http_exchange *x = s->pool, *next; x != NULL; x = next) {
         next = x->next;
         buf_fini(&x->in);
@@ -149,13 +153,16 @@ struct http_exchange *http_exchange_new(struct http_conn *c)
     x->scanned = x->counted = x->body_max = 0;
     x->stage = HTTP_STAGE_OPEN;
     x->status = 0;
-    x->no_body = x->chunks = x->broken = x->bodied = false;
+    x->no_body = x->chunks = false;
     x->keep = true;
     x->length = -1;
     x->written = 0;
     memset(&x->head, 0, offsetof(struct http1_head, headers));
     x->request = (struct http_request){
         .head = &x->head,
+        .path = STR(""),
+        .query = STR(""),
+        .body = STR(""),
         .peer = str_of(c->peer, c->peer_n),
         .request_id = x->id,
         .started_us = loop_now_us(s->loop),
@@ -196,7 +203,7 @@ void http_server_accept(void *server, struct loop_conn *lc)
     if (s->draining || s->conns_n >= s->o.connections_max) {
         static const struct loop_conn_events nobody = {0};
         loop_conn_set(lc, &nobody, NULL);
-        loop_conn_abort(lc);
+        loop_conn_close(lc);
         return;
     }
     struct http_conn *c = s->conn_pool;
@@ -225,7 +232,12 @@ void http_server_accept(void *server, struct loop_conn *lc)
     loop_conn_set(lc, &http_conn_events, c);
     loop_timer_init(&c->timer, s->loop, http_conn_tick, c);
     c->timed = HTTP_CONN_STATE__COUNT;
-    http_conn_arm(c);
+    if (!c->tls) {
+        http_conn_arm(c);
+        return;
+    }
+    c->timed = HTTP_CONN_IDLE; /* the handshake has a head's time, then `opened` starts anew */
+    loop_timer_start(&c->timer, s->o.head_us);
 }
 
 /* After the loop's last word about it. */
@@ -258,7 +270,7 @@ void http_conn_closed(struct http_conn *c)
         loop_timer_start(&s->drain, 0);
 }
 
-/* Its waiting input is looked at in a turn of its own. */
+/* Its waiting input is looked at when the callbacks of this turn have returned. */
 void http_kick(struct http_conn *c)
 {
     if (c->kicked)
@@ -266,12 +278,20 @@ void http_kick(struct http_conn *c)
     c->kicked = true;
     c->kick_next = c->s->kicks;
     c->s->kicks = c;
-    loop_timer_start(&c->s->kick, 0);
+    if (c->s->kick_posted)
+        return;
+    c->s->kick_posted = true;
+    loop_post(c->s->loop, kick_all, c->s);
 }
 
 static void kick_all(void *arg)
 {
     struct http_server *s = arg;
+    s->kick_posted = false;
+    if (s->freed) {
+        http_server_free(&s);
+        return;
+    }
     struct http_conn *c = s->kicks;
     s->kicks = NULL;
     while (c != NULL) {
@@ -294,7 +314,7 @@ void http_server_drain(struct http_server *s, int64_t within_us, loop_f done, vo
         c->state = HTTP_CONN_CLOSING;
         loop_conn_close(c->lc);
     }
-    loop_timer_start(&s->drain, s->conns_n == 0 && s->working == 0 ? 0 : within_us);
+    loop_timer_start(&s->drain, s->conns_n == 0 ? 0 : within_us);
 }
 
 static void drain_tick(void *arg)
@@ -308,7 +328,7 @@ static void drain_tick(void *arg)
     for (struct http_conn *c = s->conns; c != NULL; c = c->next)
         loop_conn_abort(c->lc);
     if (s->conns_n != 0 || s->working != 0) {
-        /* Aborted connections say goodbye at the end of the turn; a worker says so when he is done. */
+        /* Aborted connections end with the turn; for workers there is nothing but waiting. */
         loop_timer_start(&s->drain, 5 * US_PER_MS);
         return;
     }

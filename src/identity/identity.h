@@ -2,8 +2,8 @@
  *
  * Owns: tables app_user, team, member, api_key, audit; the key table in memory.
  * Needs: store, base.
- * Threads: identity_key_find and _unref on any thread without blocking; loading and control
- * functions block (worker threads).
+ * Threads: identity_key_find and _unref on any thread without waiting for anything but a short lock
+ * of one of 64 shards; loading, flushing and control functions block (worker threads).
  * Memory: a key's record is immutable and counted; change replaces it.
  * Units: µs.
  * Errors: MISSING_, INVALID_, EXPIRED_, REVOKED_API_KEY; NOT_FOUND, CONFLICT, VALIDATION_FAILED.
@@ -12,6 +12,7 @@
 #ifndef IDENTITY_IDENTITY_H
 #define IDENTITY_IDENTITY_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "base/err.h"
@@ -38,7 +39,8 @@ enum identity_scope {
     IDENTITY_SCOPE_KEYS = 4,      /* "keys": list and rotate keys */
     IDENTITY_SCOPE_ALL = 7
 };
-/* "inference usage keys", separated by blanks or commas; "all". */
+/* "inference usage keys", separated by blanks or commas; "all". VALIDATION_FAILED for other words
+ * and for none. */
 MUST enum err identity_scopes_parse(struct str s, unsigned *ret_scopes);
 void identity_scopes_text(unsigned scopes, struct buf *out);
 
@@ -54,7 +56,7 @@ struct identity_key {
     struct str models;  /* allowlist: patterns separated by '\n'; empty: all */
     struct str ips;     /* allowlist: addresses and CIDR nets separated by '\n'; empty: all */
     char user_hash[17]; /* for logs: 16 hex digits of the HMAC of the user's id */
-    _Atomic int64_t last_used_us;
+    _Atomic int64_t last_used_us; /* whoever found the key sets it, relaxed */
 };
 
 /* Text of a key to its MAC; false when prefix, length or checksum are wrong (no look-up needed). */
@@ -71,13 +73,15 @@ enum identity_find identity_key_find(struct identity *identity,
                                      const uint8_t mac[CRYPTO_HASH_LEN],
                                      struct identity_key **ret_key);
 void identity_key_unref(struct identity_key **key);
-/* Blocking. OK also when there is no such key (then find says UNKNOWN). */
+/* Blocking. OK also when there is no such key (then find says UNKNOWN). Under pressure (keys_max,
+ * many unknown keys) what was loaded may be gone again before the next find: ask a second time, then
+ * give up with OVERLOADED. STORE_BUSY when the key changed under it eight times. */
 MUST enum err identity_key_load(struct identity *identity, const uint8_t mac[CRYPTO_HASH_LEN]);
 /* Is the key good now? EXPIRED_, REVOKED_API_KEY, or INVALID_ for a suspended user. */
 MUST enum err identity_key_check(const struct identity_key *key, int64_t wall_us);
 bool identity_key_allows_model(const struct identity_key *key, struct str model);
 bool identity_key_allows_ip(const struct identity_key *key, struct str address);
-/* Writes last-used times that changed (a background closure; once a minute). */
+/* Writes last-used times that changed (once a minute, on a worker thread: it waits for the writer). */
 MUST enum err identity_flush_last_used(struct identity *identity);
 
 /* ---- control; all block. Functions ending in _in run inside a store_write closure ---- */
@@ -88,10 +92,14 @@ struct identity_user {
     int64_t created_us;
 };
 /* Makes user, personal team and membership (not the wallet's ledger account: the caller opens it in
- * the same closure). CONFLICT when the e-mail is taken, VALIDATION_FAILED when it is none. */
+ * the same closure). CONFLICT when the e-mail is taken (in whatever case), VALIDATION_FAILED when it
+ * is none. ret_user->email is a slice of `email`. */
 MUST enum err identity_user_create_in(struct identity *identity, struct store_conn *conn,
                                       struct str email, bool is_operator, int64_t wall_us,
                                       struct identity_user *ret_user);
+/* What is wrong with an address, for people; NULL: nothing. */
+const char *identity_email_fault(struct str email);
+/* Both NOT_FOUND when there is none. */
 MUST enum err identity_user_by_email(struct store_conn *conn, struct arena *a, struct str email,
                                      struct identity_user *ret_user);
 MUST enum err identity_user_by_id(struct store_conn *conn, struct arena *a, struct id user,
@@ -105,22 +113,28 @@ struct identity_key_spec {
     struct str name; /* 1–100 characters of UTF-8 without control characters */
     unsigned scopes;
     int64_t expires_us;
-    struct str models, ips; /* validated: VALIDATION_FAILED names what is wrong */
+    struct str models, ips; /* entries separated by blanks, commas or lines */
     struct id cap;          /* zero: none; a ledger cap account that the caller opened */
 };
-/* ret_text gets the key, shown once. */
+/* What is wrong with a spec, for people; NULL: nothing. */
+const char *identity_key_fault(const struct identity_key_spec *spec, int64_t wall_us);
+/* ret_text gets the key, shown once. VALIDATION_FAILED when identity_key_fault says so, NOT_FOUND
+ * unless the user is a member of the team. */
 MUST enum err identity_key_create_in(struct identity *identity, struct store_conn *conn,
                                      const struct identity_key_spec *spec, int64_t wall_us,
                                      struct id *ret_key, char ret_text[IDENTITY_KEY_TEXT_MAX]);
-/* Revoked from `at_us` on (now, or later as grace). NOT_FOUND unless the key is the team's. Acts at
- * once when the transaction commits. */
+/* Revoked from `at_us` on (now, or later as grace); an earlier time that was set before stays.
+ * NOT_FOUND unless the key is the team's. Acts at once when the transaction commits. */
 MUST enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn,
                                      struct id team, struct id key, int64_t at_us);
-/* A new key with everything of the old one; the old one is revoked after grace_us. */
+/* A new key with everything of the old one, its cap account too; the old one is revoked after
+ * grace_us (at most 30 days, else VALIDATION_FAILED). CONFLICT when the old one is revoked, waits to
+ * be, or has expired. */
 MUST enum err identity_key_rotate_in(struct identity *identity, struct store_conn *conn,
                                      struct id team, struct id key, int64_t grace_us,
                                      int64_t wall_us, struct id *ret_new_key,
                                      char ret_text[IDENTITY_KEY_TEXT_MAX]);
+/* Zero takes the cap away. NOT_FOUND when there is no such key, or no such member. */
 MUST enum err identity_key_cap_set_in(struct identity *identity, struct store_conn *conn,
                                       struct id key, struct id cap);
 MUST enum err identity_member_cap_set_in(struct identity *identity, struct store_conn *conn,
@@ -133,7 +147,7 @@ struct identity_key_row {
     int64_t created_us, last_used_us, expires_us, revoked_us;
 };
 typedef void (*identity_key_row_f)(void *arg, const struct identity_key_row *row);
-/* Keys of a team (user zero: all members'), newest first. */
+/* Keys of a team (user zero: all members'), newest first. Last use as memory knows it. */
 MUST enum err identity_key_list(struct identity *identity, struct store_conn *conn, struct id team,
                                 struct id user, identity_key_row_f fn, void *arg);
 MUST enum err identity_key_get(struct identity *identity, struct store_conn *conn, struct id key,

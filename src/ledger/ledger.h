@@ -220,6 +220,7 @@ MUST enum err ledger_settled_up(struct ledger *ledger);
 struct ledger_counts {
     uint64_t holds_open, queue_records, batches, records, projected_lag_records;
     uint64_t write_offs;
+    uint64_t dropped; /* records that contradict others (a call id used twice): a bug elsewhere */
 };
 struct ledger_counts ledger_counts(const struct ledger *ledger);
 

@@ -120,15 +120,21 @@ struct store {
     struct store_options options; /* url and data_dir point to ours */
     int lock_fd;
     int version;
+    char epoch[33]; /* this ownership of the house, as its table has it */
     struct store_pool *pool;
     struct store_writer *writer;
     struct store_keeper *keeper;
     uint8_t secrets[STORE_SECRETS][32];
     /* Of the writer; any thread reads them. */
     _Atomic bool full;
+    /* The keeper found no room for a checkpoint: the writer makes some. */
+    _Atomic bool no_room;
 };
 
 /* ---- store.c ---- */
+/* A house that is not open yet; NULL when the address names no engine. */
+struct store *store_new(const struct store_options *options, char why[STORE_WHY_MAX]);
+void store_free(struct store *store);
 /* Fills why as printf does, and gives e back. */
 enum err store_say(char why[STORE_WHY_MAX], enum err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* For what cannot be gone on from: says it on standard error and aborts. */

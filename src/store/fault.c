@@ -42,7 +42,4 @@ void store_fault_here(enum store_fault place)
         raise(SIGKILL);
 }
 
-#else
-/* ISO C wants a declaration in each file. */
-typedef int store_fault_off;
 #endif

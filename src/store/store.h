@@ -48,9 +48,15 @@ int store_version(const struct store *store);
 /* Readers: borrowed from a pool (waits at most 5 s, then STORE_BUSY). Each sees a consistent
  * snapshot from its first query to store_reader_end. */
 MUST enum err store_reader_begin(struct store *store, struct store_conn **ret_conn);
+/* The same for longer than the 60 s that a reader normally has, then its queries are STORE_BUSY
+ * (most_us 0: no bound; for the proofs of verbs, not for requests). */
+MUST enum err store_reader_begin_for(struct store *store, int64_t most_us,
+                                     struct store_conn **ret_conn);
 void store_reader_end(struct store_conn **conn);
 
-/* Queries. One at a time per statement and connection; parameters in order $1, $2, … by the
+/* Queries. One at a time per statement and connection (other statements may run while one is open);
+ * all are finished before the transaction ends. After an error in a write transaction everything
+ * else in it fails with the same error, on both engines: write ON CONFLICT, don't try. Parameters in order $1, $2, … by the
  * characters of `types`:  i int64_t,  t struct str (text),  b struct str (bytes),
  * n struct nano,  T struct str, NULL when p is NULL,  B the same for bytes,  I const int64_t * (NULL
  * gives NULL). */
@@ -68,6 +74,10 @@ struct str store_str(const struct store_query *q, int column);
 /* Runs to the end; ret_changed (may be NULL) gets the number of rows changed. */
 MUST enum err store_run(struct store_conn *conn, enum sql_id sql, int64_t *ret_changed,
                         const char *types, ...);
+/* In a write transaction, for rows by the hundred: like store_run, but nobody waits for the outcome
+ * of this one (PostgreSQL gets them in a pipeline). What fails makes the later calls and the commit
+ * fail. */
+void store_put(struct store_conn *conn, enum sql_id sql, const char *types, ...);
 /* Words about the last error of this connection, for the operator. */
 const char *store_why(const struct store_conn *conn);
 

@@ -1,0 +1,221 @@
+/* Opening and closing. */
+#include "app/house.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "version.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define KEYS_IN_MEMORY 4000000
+
+enum err house_configure(struct house *h, const struct cli_args *args, struct buf *why)
+{
+    const char *data = cli_value(args, "data"), *database = cli_value(args, "database");
+    const char *file = cli_value(args, "config");
+    *h = (struct house){.config = config_new()};
+    enum err e = OK;
+    if (file != NULL)
+        e = config_read(h->config, file, why);
+    if (e != ERR_IO && config_check(h->config, why) != OK)
+        e = ERR_INVALID_REQUEST;
+    if (e != OK)
+        return e;
+    snprintf(h->data_dir, sizeof(h->data_dir), "%s", data != NULL ? data : "data");
+    if (database == NULL && h->config->store_database[0] != '\0')
+        database = h->config->store_database;
+    if (database != NULL)
+        snprintf(h->database, sizeof(h->database), "%s", database);
+    else
+        snprintf(h->database, sizeof(h->database), "sqlite:%s/tollgate.db", h->data_dir);
+    struct str url = str_c(h->database);
+    if (!str_starts(url, STR("sqlite:")) && !str_starts(url, STR("postgresql://")) &&
+        !str_starts(url, STR("postgres://"))) {
+        buf_printf(why, "--database must be sqlite:PATH or postgresql://…, not '%s'", h->database);
+        return ERR_INVALID_REQUEST;
+    }
+    return OK;
+}
+
+struct store_options house_store_options(const struct house *h, bool may_create)
+{
+    return (struct store_options){.url = h->database,
+                                  .data_dir = h->data_dir,
+                                  .readers_max = (size_t)h->config->store_readers,
+                                  .ballast_bytes = (size_t)h->config->store_ballast,
+                                  .window_us = h->config->store_commit_window,
+                                  .may_create = may_create};
+}
+
+struct limits_options house_limits(const struct config *c)
+{
+    struct limits_options o = {.defaults = {[LIMITS_TEAM] = LIMITS_UNSET,
+                                            [LIMITS_KEY] = LIMITS_UNSET}};
+    o.defaults[LIMITS_GLOBAL] = (struct limits_rule){.rpm = c->limits_global_rpm,
+                                                     .burst = c->limits_global_burst};
+    o.defaults[LIMITS_USER] = (struct limits_rule){.rpm = c->limits_user_rpm,
+                                                   .burst = c->limits_user_burst,
+                                                   .per_hour = c->limits_user_per_hour,
+                                                   .per_day = c->limits_user_per_day,
+                                                   .tpm = c->limits_user_tpm,
+                                                   .concurrency = c->limits_user_concurrency,
+                                                   .max_tokens = c->limits_user_max_tokens};
+    return o;
+}
+
+static struct gateway_options gateway_options_of(struct house *h)
+{
+    const struct config *c = h->config;
+    return (struct gateway_options){
+        .store = h->store,
+        .identity = h->identity,
+        .limits = h->limits,
+        .durability = c->store_durability,
+        .unknown_outcome = c->gateway_unknown_outcome,
+        .header_prefix = c->brand_header_prefix,
+        .top_up_url = h->top_up_url,
+        .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL,
+        .default_output_tokens = c->gateway_default_output_tokens,
+        .prompt_bytes_per_token = c->gateway_prompt_bytes_per_token,
+        .image_tokens = c->gateway_image_tokens,
+        .file_tokens = c->gateway_file_tokens,
+        .unpriced_hold = c->gateway_unpriced_hold,
+        .body_bytes_max = (size_t)c->server_body_bytes_max,
+        .answer_bytes_max = (size_t)c->gateway_answer_bytes_max,
+        .buffered_max = (size_t)c->server_buffered_bytes_max,
+        .models_public = c->gateway_models_public,
+        .log_calls = c->log_calls,
+        .attempts_max = c->gateway_attempts_max,
+        .timeouts = {.connect_us = c->upstream_connect_timeout,
+                     .first_byte_us = c->upstream_first_byte_timeout,
+                     .idle_us = c->upstream_idle_timeout,
+                     .total_us = c->upstream_total_timeout},
+        .buffered = &h->buffered};
+}
+
+static void make_top_up_url(struct house *h)
+{
+    const struct config *c = h->config;
+    struct str base = str_c(c->server_public_url);
+    while (base.n != 0 && base.p[base.n - 1] == '/')
+        base.n--;
+    if (c->gateway_top_up_url[0] != '\0')
+        snprintf(h->top_up_url, sizeof(h->top_up_url), "%s", c->gateway_top_up_url);
+    else if (base.n != 0)
+        snprintf(h->top_up_url, sizeof(h->top_up_url), "%.*s/billing", STR_ARG(base));
+    else
+        snprintf(h->top_up_url, sizeof(h->top_up_url), "http://%s/billing", c->server_listen);
+}
+
+/* "Tollgate" → "tollgateApiKey". */
+static void make_key_member(struct house *h)
+{
+    size_t n = 0;
+    const char *name = h->config->brand_name;
+    for (const char *p = name; *p != '\0' && n < 40; p++) {
+        bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                      (*p >= '0' && *p <= '9');
+        if (letter)
+            h->control.brand_key_member[n++] = *p;
+    }
+    if (n != 0 && h->control.brand_key_member[0] >= 'A' && h->control.brand_key_member[0] <= 'Z')
+        h->control.brand_key_member[0] |= 32;
+    memcpy(h->control.brand_key_member + n, "ApiKey", sizeof("ApiKey"));
+}
+
+static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
+{
+    struct identity_options io = {.key_prefix = h->config->brand_key_prefix,
+                                  .keys_max = KEYS_IN_MEMORY};
+    struct catalog_options co = {.attach = gateway_provider_attach,
+                                 .detach = gateway_provider_detach};
+    struct limits_options lo = house_limits(h->config);
+    enum err e = store_secret(h->store, "pepper", io.pepper, why);
+    if (e == OK)
+        e = store_secret(h->store, "seal", co.seal, why);
+    if (e != OK)
+        return e;
+    h->identity = identity_new(h->store, &io);
+    mem_wipe(io.pepper, sizeof(io.pepper));
+    e = limits_new(h->store, &lo, &h->limits);
+    if (e != OK)
+        return e;
+    struct gateway_options go = gateway_options_of(h);
+    e = gateway_new(&go, &h->gateway, why);
+    co.arg = h->gateway;
+    if (e == OK)
+        e = catalog_new(h->store, &co, &h->catalog, why);
+    mem_wipe(co.seal, sizeof(co.seal));
+    struct ledger_options ledger = {.node = STR("n1")};
+    if (e == OK) {
+        ledger.projector = gateway_projector(h->gateway);
+        e = ledger_open(h->store, &ledger, &h->ledger, why);
+    }
+    if (e != OK)
+        return e;
+    gateway_attach(h->gateway, h->ledger, h->catalog);
+    return gateway_recover(h->gateway, clock_wall_us(), &h->recovered_voided,
+                           &h->recovered_settled, &h->recovered_unresolved);
+}
+
+enum err house_open(struct house *h, bool may_create, struct buf *why)
+{
+    char text[STORE_WHY_MAX] = "";
+    struct store_options so = house_store_options(h, may_create);
+    make_top_up_url(h);
+    make_key_member(h);
+    enum err e = store_open(&so, &h->store, text);
+    if (e == OK)
+        e = open_keepers(h, text);
+    if (e != OK) {
+        buf_add(why, text[0] != '\0' ? str_c(text) : str_c(err_info(e)->meaning));
+        return e;
+    }
+    h->admin = (struct admin){.store = h->store, .identity = h->identity, .limits = h->limits,
+                              .catalog = h->catalog, .ledger = h->ledger, .gateway = h->gateway,
+                              .ca_file = h->config->upstream_ca_file[0] != '\0'
+                                             ? h->config->upstream_ca_file
+                                             : NULL};
+    h->control.gateway = h->gateway;
+    h->control.identity = h->identity;
+    h->control.ledger = h->ledger;
+    h->control.store = h->store;
+    h->control.version = TOLLGATE_VERSION;
+    h->control.metrics_token = h->config->server_metrics_token;
+    h->control.started_us = clock_wall_us();
+    return OK;
+}
+
+void house_close(struct house *h)
+{
+    if (h->identity != NULL && h->ledger != NULL &&
+        identity_flush_last_used(h->identity) != OK)
+        fputs("tollgate: times of last use could not be written\n", stderr);
+    if (h->ledger != NULL)
+        ledger_close(&h->ledger);
+    if (h->store != NULL)
+        store_close(&h->store);
+    if (h->catalog != NULL)
+        catalog_free(&h->catalog);
+    gateway_free(&h->gateway);
+    if (h->limits != NULL)
+        limits_free(&h->limits);
+    if (h->identity != NULL)
+        identity_free(&h->identity);
+    config_free(&h->config);
+}
+
+void house_socket_path(const struct house *h, char *path, size_t size)
+{
+    char real[PATH_MAX];
+    const char *dir = realpath(h->data_dir, real) != NULL ? real : h->data_dir;
+    int n = snprintf(path, size, "%s/admin.sock", dir);
+    if (n > 0 && (size_t)n < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return;
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    snprintf(path, size, "%s/tollgate-%d-%016llx.sock", run != NULL ? run : "/tmp", (int)getuid(),
+             (unsigned long long)str_hash(str_c(dir)));
+}

@@ -1,0 +1,397 @@
+/* `tollgate serve`: loops on every core, listeners, the operator's door, signals, small jobs.
+ *
+ *   main thread        opens the house, waits for signals, runs the minute's jobs
+ *   loop threads       accept, parse, gateway, relay
+ *   store's writer     commits
+ *   worker threads     slow handlers */
+#include "app/socket.h"
+#include "app/verbs.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "observe/observe.h"
+#include "tbl/routes.h"
+#include "version.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define LOOPS_MAX 256
+#define LISTENERS 3
+#define ROUTES_MAX 64
+#define JOB_PERIOD_US (20 * US_PER_S)
+#define DRAIN_POLL_US (20 * US_PER_MS)
+
+struct lane {
+    struct server *server;
+    struct loop *loop;
+    struct gateway_loop *gateway;
+    struct http_server *http;
+    struct loop_listener *listeners[LISTENERS];
+    struct http_route routes[ROUTES_MAX];
+    size_t routes_n;
+    struct loop_timer drain;
+    int64_t drain_until_us;
+    pthread_t thread;
+};
+
+struct server {
+    struct house house;
+    struct lane lanes[LOOPS_MAX];
+    size_t lanes_n;
+    struct loop_tls *tls;
+    struct socket_door *door;
+    char request_id_header[64];
+    struct str cors;
+};
+
+/* ---- routes ---- */
+
+static struct http_route slow(const char *method, const char *path, size_t body_bytes_max,
+                              enum err (*fn)(void *, const struct http_request *,
+                                             struct http_reply *),
+                              void *arg)
+{
+    return (struct http_route){.method = method, .path = path, .lane = HTTP_SLOW,
+                               .body_bytes_max = body_bytes_max, .slow = fn, .arg = arg};
+}
+
+/* Which object a handler of the table belongs to. */
+#define ARG_gateway_route_chat l->gateway
+#define ARG_gateway_route_completions l->gateway
+#define ARG_gateway_route_embeddings l->gateway
+#define ARG_gateway_route_models l->gateway
+#define ARG_gateway_route_model l->gateway
+#define ARG_gateway_generation l->server->house.gateway
+#define ARG_control_me &l->server->house.control
+#define ARG_control_me_usage &l->server->house.control
+#define ARG_control_keys_validate &l->server->house.control
+#define ARG_control_keys_list &l->server->house.control
+#define ARG_control_keys_rotate &l->server->house.control
+#define ARG_control_route_health &l->server->house.control
+#define ARG_control_route_ready &l->server->house.control
+#define ARG_control_metrics &l->server->house.control
+
+static void make_routes(struct lane *l)
+{
+#define ADD_FAST(method, path, handler, body) handler(ARG_##handler)
+#define ADD_SLOW(method, path, handler, body) slow(method, path, body, handler, ARG_##handler)
+#define ROUTE(name, method, path, lane, handler, body, summary)                                    \
+    l->routes[l->routes_n++] = ADD_##lane(method, path, handler, body);
+    ROUTE_TABLE(ROUTE)
+#undef ROUTE
+    must(l->routes_n <= ROUTES_MAX);
+}
+
+/* ---- every answer ---- */
+
+static bool origin_is_allowed(struct str list, struct str origin)
+{
+    while (list.n != 0)
+        if (str_eq(str_trim(str_cut(&list, ',')), origin))
+            return origin.n != 0;
+    return false;
+}
+
+static void answer_headers(void *arg, const struct http_request *r, struct buf *headers)
+{
+    const struct server *s = arg;
+    buf_add(headers, STR("X-Content-Type-Options: nosniff\r\n"));
+    if (s->cors.n == 0)
+        return;
+    struct str origin = http_request_header(r, STR("origin"));
+    buf_add(headers, STR("Vary: Origin\r\n"));
+    if (origin_is_allowed(s->cors, origin))
+        buf_printf(headers, "Access-Control-Allow-Origin: %.*s\r\n"
+                            "Access-Control-Expose-Headers: *\r\n",
+                   STR_ARG(origin));
+}
+
+static void render(void *arg, struct str path, enum err e, struct str message, struct str field,
+                   const char *request_id, struct buf *headers, struct buf *body)
+{
+    struct server *s = arg;
+    control_render_error(&s->house.control, path, e, message, field, request_id, headers, body);
+}
+
+static void finished(void *arg, const struct http_exchange *x, int status, uint64_t body_bytes)
+{
+    (void)arg;
+    (void)x;
+    (void)body_bytes;
+    observe_add(METRIC_REQUESTS, 1);
+    if (status >= 400)
+        observe_add(status >= 500 ? METRIC_REQUESTS_5XX : METRIC_REQUESTS_4XX, 1);
+}
+
+/* ---- loops ---- */
+
+static enum err listen_on(struct lane *l, size_t slot, const char *address, struct loop_tls *tls,
+                          bool first, struct buf *why)
+{
+    union loop_addr addr;
+    if (address[0] == '\0')
+        return OK;
+    enum err e = loop_addr_parse(str_c(address), &addr);
+    if (e == OK)
+        e = loop_listen(l->loop, &addr, tls, first, http_server_accept, l->http,
+                        &l->listeners[slot]);
+    if (e == ERR_CONFLICT)
+        buf_printf(why, "%s is in use by another process; choose another with --listen", address);
+    else if (e != OK)
+        buf_printf(why, "cannot listen on %s: %s", address, err_info(e)->meaning);
+    return e;
+}
+
+static enum err lane_open(struct server *s, size_t i, struct buf *why)
+{
+    struct lane *l = &s->lanes[i];
+    const struct config *c = s->house.config;
+    l->server = s;
+    l->loop = loop_new();
+    s->lanes_n = i + 1;
+    enum err e = gateway_loop_new(s->house.gateway, l->loop, &l->gateway);
+    if (e != OK) {
+        buf_add(why, str_c(err_info(e)->meaning));
+        return e;
+    }
+    make_routes(l);
+    struct http_options o = {.routes = l->routes,
+                             .routes_n = l->routes_n,
+                             .request_id_header = s->request_id_header,
+                             .trusted_proxies = str_c(c->server_trusted_proxies),
+                             .idle_us = c->server_idle_timeout,
+                             .head_us = c->server_head_timeout,
+                             .body_us = c->server_body_timeout,
+                             .connections_max = (size_t)c->server_connections_max,
+                             .buffered = &s->house.buffered,
+                             .buffered_max = (size_t)c->server_buffered_bytes_max,
+                             .render = render,
+                             .finished = finished,
+                             .headers = answer_headers,
+                             .arg = s};
+    l->http = http_server_new(l->loop, &o);
+    e = listen_on(l, 0, c->server_listen, NULL, i == 0, why);
+    if (e == OK)
+        e = listen_on(l, 1, c->server_tls_listen, s->tls, i == 0, why);
+    if (e == OK)
+        e = listen_on(l, 2, c->server_metrics_listen, NULL, i == 0, why);
+    return e;
+}
+
+static void *run_lane(void *lane)
+{
+    loop_run(((struct lane *)lane)->loop);
+    return NULL;
+}
+
+/* ---- draining ---- */
+
+static void drain_poll(void *lane)
+{
+    struct lane *l = lane;
+    if (gateway_loop_calls(l->gateway) == 0 || loop_now_us(l->loop) >= l->drain_until_us) {
+        loop_stop(l->loop);
+        return;
+    }
+    loop_timer_start(&l->drain, DRAIN_POLL_US);
+}
+
+/* The clients are served; calls that go on without one (read on, or asked about) are let to end. */
+static void clients_done(void *lane)
+{
+    struct lane *l = lane;
+    gateway_loop_drain(l->gateway);
+    loop_timer_init(&l->drain, l->loop, drain_poll, l);
+    drain_poll(l);
+}
+
+static void drain(void *lane)
+{
+    struct lane *l = lane;
+    int64_t within = l->server->house.config->server_drain_timeout;
+    for (size_t i = 0; i < LISTENERS; i++)
+        if (l->listeners[i] != NULL)
+            loop_listener_close(&l->listeners[i]);
+    l->drain_until_us = loop_now_us(l->loop) + within;
+    http_server_drain(l->http, within, clients_done, l);
+}
+
+/* ---- the main thread ---- */
+
+static void reload(struct server *s)
+{
+    char why[256] = "";
+    observe_reopen();
+    if (s->tls != NULL && loop_tls_server_reload(s->tls, why, sizeof(why)) != OK)
+        observe_say("error", "reload_failed", "the certificate stays as it was: %s", why);
+    else
+        observe_say("info", "reloaded", "log file and certificate were opened again");
+}
+
+struct expiry {
+    struct server *s;
+    int lots;
+};
+
+static enum err expire(struct store_conn *conn, void *arg)
+{
+    struct expiry *x = arg;
+    return ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
+}
+
+static void jobs(struct server *s)
+{
+    struct expiry x = {.s = s};
+    if (store_write(s->house.store, expire, &x) != OK)
+        observe_say("error", "expiry_failed", "lots that are due could not be expired");
+    if (x.lots > 0)
+        observe_say("info", "lots_expired", "%d lots expired", x.lots);
+    if (identity_flush_last_used(s->house.identity) != OK)
+        observe_say("error", "last_used_failed", "times of last use could not be written");
+}
+
+static void wait_for_end(struct server *s, const sigset_t *signals)
+{
+    int64_t next_job = clock_mono_us() + JOB_PERIOD_US;
+    for (;;) {
+        struct timespec t = {.tv_sec = 1};
+        int sig = sigtimedwait(signals, NULL, &t);
+        if (sig == SIGTERM || sig == SIGINT)
+            return;
+        if (sig == SIGHUP)
+            reload(s);
+        if (clock_mono_us() >= next_job) {
+            jobs(s);
+            next_job = clock_mono_us() + JOB_PERIOD_US;
+        }
+    }
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static enum err open_all(struct server *s, struct buf *why)
+{
+    const struct config *c = s->house.config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = c->server_threads > 0 ? (size_t)c->server_threads : cores > 0 ? (size_t)cores : 1;
+    char text[256] = "";
+    if (!http_nets_are_valid(str_c(c->server_trusted_proxies))) {
+        buf_add(why, STR("[server] trusted_proxies must be addresses or nets, comma separated"));
+        return ERR_INVALID_REQUEST;
+    }
+    snprintf(s->request_id_header, sizeof(s->request_id_header), "%sRequest-ID",
+             c->brand_header_prefix);
+    s->cors = str_c(c->server_cors_origins);
+    enum err e = house_open(&s->house, true, why);
+    if (e == OK && c->server_tls_listen[0] != '\0') {
+        e = loop_tls_server_new(c->server_tls_cert, c->server_tls_key, &s->tls, text, sizeof(text));
+        buf_add(why, str_c(text));
+    }
+    for (size_t i = 0; e == OK && i < n && i < LOOPS_MAX; i++)
+        e = lane_open(s, i, why);
+    if (e == OK)
+        e = socket_door_open(&s->house, &s->door, why);
+    return e;
+}
+
+static void tell_start(const struct server *s, int64_t began_us)
+{
+    const struct house *h = &s->house;
+    printf("tollgate %s listens on http://%s\n", TOLLGATE_VERSION, h->config->server_listen);
+    if (h->config->server_tls_listen[0] != '\0')
+        printf("tollgate listens on https://%s\n", h->config->server_tls_listen);
+    fflush(stdout);
+    observe_say("info", "started", "ready in %lld ms; %d loops; database %s",
+                (long long)((clock_mono_us() - began_us) / 1000), (int)s->lanes_n,
+                store_is_postgres(h->store) ? "PostgreSQL" : "SQLite");
+    if (h->recovered_voided + h->recovered_settled != 0)
+        observe_say("warn", "recovered",
+                    "calls that the last end cut off: %d voided, %d settled, %d without a known "
+                    "outcome (see 'tollgate ledger unresolved')",
+                    h->recovered_voided, h->recovered_settled, h->recovered_unresolved);
+}
+
+static void close_all(struct server *s)
+{
+    socket_door_close(&s->door);
+    for (size_t i = 0; i < s->lanes_n; i++) {
+        struct lane *l = &s->lanes[i];
+        if (l->http != NULL)
+            http_server_free(&l->http);
+        if (l->gateway != NULL && gateway_loop_calls(l->gateway) != 0) {
+            /* An upstream outlasted the drain: its holds are found at the next start. */
+            observe_say("warn", "calls_left", "%zu calls were still open at the end",
+                        gateway_loop_calls(l->gateway));
+            continue;
+        }
+        gateway_loop_free(&l->gateway);
+        loop_free(&l->loop);
+    }
+    house_close(&s->house);
+    if (s->tls != NULL)
+        loop_tls_free(&s->tls);
+}
+
+int app_serve(struct cli_args *args)
+{
+    struct server *s = mem_zalloc(sizeof(*s));
+    struct buf why;
+    sigset_t signals;
+    int64_t began = clock_mono_us();
+    buf_init(&why, 64u * 1024);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread, so that all inherit it */
+    signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
+    enum err e = house_configure(&s->house, args, &why);
+    const char *listen = cli_value(args, "listen");
+    if (e == OK && listen != NULL) {
+        mem_free(s->house.config->server_listen);
+        s->house.config->server_listen = mem_dup(listen, strlen(listen));
+        e = config_check(s->house.config, &why);
+    }
+    if (e == OK && observe_start(s->house.config->log_file) != OK) {
+        buf_printf(&why, "the log file %s cannot be opened", s->house.config->log_file);
+        e = ERR_IO;
+    }
+    if (e == OK)
+        e = open_all(s, &why);
+    if (e == OK) {
+        for (size_t i = 0; i < s->lanes_n; i++)
+            must(pthread_create(&s->lanes[i].thread, NULL, run_lane, &s->lanes[i]) == 0);
+        atomic_store(&s->house.control.ready, true);
+        tell_start(s, began);
+        wait_for_end(s, &signals);
+        observe_say("info", "draining", "no new connections; running calls may finish");
+        atomic_store(&s->house.control.draining, true);
+        for (size_t i = 0; i < s->lanes_n; i++)
+            loop_post(s->lanes[i].loop, drain, &s->lanes[i]);
+        for (size_t i = 0; i < s->lanes_n; i++)
+            pthread_join(s->lanes[i].thread, NULL);
+    }
+    bool failed = e != OK;
+    if (failed)
+        cli_fail("%.*s", STR_ARG(buf_str(&why)));
+    if (!failed) {
+        close_all(s);
+        observe_say("info", "stopped", "everything is on disk");
+    }
+    observe_stop();
+    buf_fini(&why);
+    if (!failed)
+        mem_free(s); /* else the writer's thread may still look at it, and the process ends now */
+    return failed ? CLI_FAILED : CLI_DONE;
+}

@@ -1,0 +1,12 @@
+/* `tollgate chat`.
+ * Owns: nothing.  Threads: one.  Errors: exit status. */
+#ifndef CLI_CHAT_H
+#define CLI_CHAT_H
+
+#include "cli/cli.h"
+
+int cli_run_chat(struct cli_args *args);
+/* Says why a request was refused, on standard error (api.c). */
+void cli_explain(int status, struct str body, const char *url);
+
+#endif

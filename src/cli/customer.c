@@ -1,0 +1,179 @@
+/* The customer's verbs. */
+#include "cli/chat.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+#define BODY_MAX (64u << 20)
+
+/* GETs a path and prints one member of the answer, or all of it. */
+static int show(struct cli_args *a, bool needs_key, const char *path, const char *member)
+{
+    struct cli_server s;
+    struct buf body;
+    if (!cli_server_find(&s, needs_key))
+        return CLI_FAILED;
+    buf_init(&body, BODY_MAX);
+    bool ok = cli_api(&s, "GET", path, STR(""), &body);
+    if (ok) {
+        struct str json = str_trim(buf_str(&body));
+        cli_print(a, member != NULL && !a->json ? json_get(json, str_c(member)) : json);
+    }
+    buf_fini(&body);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int run_whoami(struct cli_args *a)
+{
+    return show(a, true, "/me", NULL);
+}
+
+static int run_keys_list(struct cli_args *a)
+{
+    return show(a, true, "/keys/list", "keys");
+}
+
+static int run_history(struct cli_args *a)
+{
+    char path[128];
+    const char *limit = cli_value(a, "limit");
+    uint64_t n = 20;
+    if (limit != NULL && !str_to_u64(str_c(limit), 1000, &n))
+        return cli_wrong_usage(a, "--limit must be a number from 0 to 1000");
+    snprintf(path, sizeof(path), "/me/usage?recent_limit=%llu", (unsigned long long)n);
+    return show(a, true, path, "recent");
+}
+
+/* The list without its nested pricing, which gets columns of its own. */
+static int run_models(struct cli_args *a)
+{
+    struct cli_server s;
+    struct buf body, flat;
+    if (!cli_server_find(&s, false))
+        return CLI_FAILED;
+    buf_init(&body, BODY_MAX);
+    buf_init(&flat, BODY_MAX);
+    bool ok = cli_api(&s, "GET", "/v1/models", STR(""), &body);
+    if (ok && a->json)
+        cli_print(a, buf_str(&body));
+    if (ok && !a->json) {
+        buf_byte(&flat, '[');
+        struct json_walk w = json_walk_of(json_get(str_trim(buf_str(&body)), STR("data")));
+        while (json_next(&w)) {
+            struct str p = json_get(w.value, STR("pricing"));
+            struct str in = json_get(p, STR("prompt")), out = json_get(p, STR("completion"));
+            buf_json_comma(&flat);
+            buf_printf(&flat, "{\"id\":%.*s,\"context\":%.*s,\"input\":%.*s,\"output\":%.*s}",
+                       STR_ARG(json_get(w.value, STR("id"))),
+                       STR_ARG(json_get(w.value, STR("context_length"))),
+                       STR_ARG(in.n != 0 ? in : STR("null")),
+                       STR_ARG(out.n != 0 ? out : STR("null")));
+        }
+        buf_byte(&flat, ']');
+        cli_print(a, buf_str(&flat));
+        fputs("Prices in USD per token.\n", stderr);
+    }
+    buf_fini(&body);
+    buf_fini(&flat);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int run_rotate(struct cli_args *a)
+{
+    struct cli_server s;
+    struct buf body, rq;
+    uint64_t grace = 0;
+    const char *g = cli_value(a, "grace");
+    if (g != NULL && !str_to_u64(str_c(g), 604800, &grace))
+        return cli_wrong_usage(a, "--grace takes seconds, at most 604800");
+    if (!cli_server_find(&s, true))
+        return CLI_FAILED;
+    buf_init(&body, BODY_MAX);
+    buf_init(&rq, 256);
+    buf_printf(&rq, "{\"grace_seconds\":%llu}", (unsigned long long)grace);
+    bool ok = cli_api(&s, "POST", "/keys/rotate", buf_str(&rq), &body);
+    if (ok)
+        cli_print(a, buf_str(&body));
+    if (ok)
+        fputs("The new key is shown this once. Put it where the old one was.\n", stderr);
+    buf_fini(&body);
+    buf_fini(&rq);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int run_status(struct cli_args *a)
+{
+    struct cli_server s;
+    struct buf body;
+    if (!cli_server_find(&s, true))
+        return CLI_FAILED;
+    buf_init(&body, BODY_MAX);
+    bool ok = cli_api(&s, "GET", "/me/usage?recent_limit=0", STR(""), &body);
+    struct str json = str_trim(buf_str(&body));
+    if (ok && a->json)
+        cli_print(a, json);
+    if (ok && !a->json) {
+        struct str balance = json_get(json, STR("balance"));
+        struct nano left = NANO(0);
+        if (nano_parse(balance, true, &left) == OK && left.v < NANO_PER_USD)
+            fprintf(stderr, "Low balance: $%.*s is left.\n", STR_ARG(balance));
+        printf("Balance      $%.*s\n", STR_ARG(balance));
+        printf("This month   $%.*s for %.*s requests, %.*s tokens\n\n",
+               STR_ARG(json_get(json, STR("total_cost"))),
+               STR_ARG(json_get(json, STR("total_requests"))),
+               STR_ARG(json_get(json, STR("total_tokens"))));
+        cli_print(a, json_get(json, STR("by_model")));
+    }
+    buf_fini(&body);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int run_completion(struct cli_args *a)
+{
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    enum err e = cli_completion(a->tables, a->operands[0], &b);
+    if (e == OK)
+        fwrite(b.p, 1, b.n, stdout);
+    buf_fini(&b);
+    return e == OK ? CLI_DONE : cli_wrong_usage(a, "completion knows bash, zsh and fish");
+}
+
+static int run_help(struct cli_args *a)
+{
+    struct buf b, name;
+    buf_init(&b, 1u << 20);
+    buf_init(&name, 1024);
+    for (size_t i = 0; i < a->operands_n; i++)
+        buf_printf(&name, "%s%s", i != 0 ? " " : "", a->operands[i]);
+    buf_byte(&name, '\0');
+    cli_help(a->tables, a->operands_n != 0 ? name.p : NULL, &b);
+    fwrite(b.p, 1, b.n, stdout);
+    bool found = !str_starts(buf_str(&b), STR("There is no verb"));
+    buf_fini(&b);
+    buf_fini(&name);
+    return found ? CLI_DONE : CLI_USAGE;
+}
+
+static const struct cli_option history_options[] = {
+    {"limit", "N", false, "how many calls (20)"}, {NULL, NULL, false, NULL}};
+static const struct cli_option rotate_options[] = {
+    {"grace", "SECONDS", false, "how long the old key still works (0)"}, {NULL, NULL, false, NULL}};
+static const struct cli_option chat_options[] = {
+    {"model", "M", false, "which model (the first one listed)"},
+    {"max-tokens", "N", false, "longest answer"},
+    {NULL, NULL, false, NULL}};
+
+const struct cli_verb cli_verbs[] = {
+    {"help", "[VERB…]", NULL, "tells what a verb takes", run_help, NULL},
+    {"models", "", NULL, "models and their prices", run_models, NULL},
+    {"whoami", "", NULL, "whose key this is", run_whoami, NULL},
+    {"keys list", "", NULL, "your API keys", run_keys_list, NULL},
+    {"keys rotate", "", rotate_options, "a new key instead of the one in use", run_rotate, NULL},
+    {"billing status", "", NULL, "balance and this month's spend", run_status, NULL},
+    {"billing history", "", history_options, "the latest calls and what they cost", run_history,
+     NULL},
+    {"chat", "[TEXT…]", chat_options, "asks a model; without TEXT it reads standard input",
+     cli_run_chat, NULL},
+    {"completion", "SHELL", NULL, "completion script for bash, zsh or fish", run_completion, NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL}};

@@ -1,0 +1,48 @@
+/* What customers and operators ask for over HTTP, beside the calls: keys, usage, health, figures.
+ * One file per resource, thin over the keepers.
+ *
+ * Owns: nothing.
+ * Needs: gateway, identity, ledger, store, observe.
+ * Threads: slow handlers on workers; health and readiness on the loops.
+ * Memory: replies in the reply's buffers.
+ * Units: as on the wire.
+ * Errors: the wire contract's; a handler's error becomes the answer.
+ * Always: a handler checks who before anything else, and nobody sees another team's things. */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include "gateway/gateway.h"
+
+#include <stdatomic.h>
+
+struct control {
+    struct gateway *gateway;
+    struct identity *identity;
+    struct ledger *ledger;
+    struct store *store;
+    const char *version;
+    char brand_key_member[64]; /* "tollgateApiKey" */
+    const char *metrics_token; /* "": loopback peers only */
+    _Atomic bool ready;
+    _Atomic bool draining;
+    int64_t started_us;
+};
+
+enum err control_me(void *control, const struct http_request *r, struct http_reply *reply);
+enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply);
+enum err control_keys_validate(void *control, const struct http_request *r,
+                               struct http_reply *reply);
+enum err control_keys_list(void *control, const struct http_request *r, struct http_reply *reply);
+enum err control_keys_rotate(void *control, const struct http_request *r,
+                             struct http_reply *reply);
+enum err control_metrics(void *control, const struct http_request *r, struct http_reply *reply);
+struct http_route control_route_health(struct control *c);
+struct http_route control_route_ready(struct control *c);
+
+/* The body of every error, by path: OpenAI's shape on /v1, the control API's elsewhere. Fits
+ * http_options.render. */
+void control_render_error(void *control, struct str path, enum err e, struct str message,
+                          struct str field, const char *request_id, struct buf *headers,
+                          struct buf *body);
+
+#endif

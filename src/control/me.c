@@ -1,0 +1,100 @@
+/* GET /me, GET /me/usage: the key's owner, his balance and his usage. */
+#include "base/clock.h"
+#include "control/control.h"
+
+#define RECENT_DEFAULT 20
+#define RECENT_DETAILED 100
+#define RECENT_MAX 1000
+#define PERIOD_DAYS_MAX 3660
+
+static void member_id(struct buf *b, const char *name, const char *prefix, struct id id)
+{
+    char text[ID_TEXT_MAX];
+    buf_json_member(b, name, id_text(prefix, id, text));
+}
+
+enum err control_me(void *control, const struct http_request *r, struct http_reply *reply)
+{
+    struct control *c = control;
+    struct identity_key *key = NULL;
+    struct buf scopes;
+    enum err e = gateway_who(c->gateway, r, 0, clock_wall_us(), &key);
+    if (e != OK)
+        return e;
+    buf_byte(&reply->body, '{');
+    member_id(&reply->body, "user_id", "usr_", key->user);
+    member_id(&reply->body, "team_id", "team_", key->team);
+    member_id(&reply->body, "key_id", "key_", key->key);
+    buf_json_key(&reply->body, "scopes");
+    buf_byte(&reply->body, '[');
+    buf_init(&scopes, 256);
+    identity_scopes_text(key->scopes, &scopes);
+    struct str rest = buf_str(&scopes);
+    while (rest.n != 0) {
+        buf_json_comma(&reply->body);
+        buf_json_str(&reply->body, str_cut(&rest, ' '));
+    }
+    buf_fini(&scopes);
+    buf_add(&reply->body, STR("]}"));
+    identity_key_unref(&key);
+    return OK;
+}
+
+static enum err bad(struct http_reply *reply, const char *field, const char *message)
+{
+    reply->field = str_c(field);
+    reply->message = str_c(message);
+    return ERR_INVALID_REQUEST;
+}
+
+struct period {
+    int64_t start_us, end_us, recent;
+};
+
+static enum err read_period(const struct http_request *r, struct http_reply *reply,
+                            int64_t now_us, struct period *p)
+{
+    struct str v;
+    uint64_t n = RECENT_DEFAULT;
+    *p = (struct period){clock_month_start(now_us), now_us, 0};
+    if (http_query(r, reply->arena, STR("start"), &v) && clock_parse(v, &p->start_us) != OK)
+        return bad(reply, "start", "'start' must be a date or a time as in RFC 3339.");
+    if (http_query(r, reply->arena, STR("end"), &v) && clock_parse(v, &p->end_us) != OK)
+        return bad(reply, "end", "'end' must be a date or a time as in RFC 3339.");
+    if (p->end_us < p->start_us || p->end_us - p->start_us > PERIOD_DAYS_MAX * US_PER_DAY)
+        return bad(reply, "end", "'end' must lie behind 'start', within ten years.");
+    if (http_query(r, reply->arena, STR("detailed"), &v)) {
+        bool yes = str_eq(v, STR("true")) || str_eq(v, STR("1"));
+        if (!yes && !str_eq(v, STR("false")) && !str_eq(v, STR("0")))
+            return bad(reply, "detailed", "'detailed' must be true or false.");
+        n = yes ? RECENT_DETAILED : n;
+    }
+    if (http_query(r, reply->arena, STR("recent_limit"), &v) && !str_to_u64(v, RECENT_MAX, &n))
+        return bad(reply, "recent_limit", "'recent_limit' must be a number from 0 to 1000.");
+    p->recent = (int64_t)n;
+    return OK;
+}
+
+enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply)
+{
+    struct control *c = control;
+    struct identity_key *key = NULL;
+    struct period p;
+    int64_t now = clock_wall_us();
+    enum err e = gateway_who(c->gateway, r, IDENTITY_SCOPE_USAGE, now, &key);
+    if (e != OK)
+        return e;
+    struct id team = key->team, wallet = key->wallet;
+    identity_key_unref(&key);
+    e = read_period(r, reply, now, &p);
+    if (e == OK)
+        e = ledger_settled_up(c->ledger); /* a customer sees the call that he just made */
+    if (e != OK)
+        return e;
+    const struct ledger_account *a = ledger_find(c->ledger, wallet);
+    buf_byte(&reply->body, '{');
+    buf_json_nano_number(&reply->body, "balance", a != NULL ? ledger_balance(a) : NANO(0));
+    e = gateway_usage_json(c->gateway, team, p.start_us, p.end_us, p.recent, &reply->body);
+    buf_byte(&reply->body, '}');
+    return e;
+}

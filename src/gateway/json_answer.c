@@ -1,0 +1,220 @@
+/* An answer that is one JSON text: buffered so that its head can carry the cost; a larger one passes
+ * through, its end held back until the usage in it is read. */
+#include "gateway/call.h"
+
+#define TAIL_BYTES (64u * 1024)
+#define QUEUE_HIGH (512u * 1024)
+
+static void count_buffered(struct call *c)
+{
+    size_t now = c->answer.cap;
+    if (now > c->counted) {
+        atomic_fetch_add_explicit(c->gl->g->o.buffered, now - c->counted, memory_order_relaxed);
+        c->counted = now;
+    }
+}
+
+/* The head of a large answer goes out before its cost is known. */
+static void large_begin(struct call *c)
+{
+    c->large = true;
+    if (c->x == NULL)
+        return;
+    struct answer_view v;
+    struct str pieces[2 * EDITS_MAX + 1];
+    /* Members behind the point that has arrived stay as they are; walks end early there. */
+    struct str seen = str_upto(buf_str(&c->answer), TAIL_BYTES);
+    answer_look(c, seen, false, http_arena(c->x), &v);
+    const struct edit *last = v.edits.n != 0 ? &v.edits.e[v.edits.n - 1] : NULL;
+    if (last != NULL && last->at + last->n >= seen.n)
+        v.edits.n--; /* its value may go on behind what has arrived */
+    c->started = true;
+    http_start(c->x, 200);
+    http_set(c->x, STR("Content-Type"), STR("application/json"));
+    http_set(c->x, str_c(c->gl->g->header_tag), c->plan.candidates[c->candidate].provider->tag);
+    http_stream(c->x, -1);
+    size_t n = edits_pieces(&v.edits, seen, pieces);
+    for (size_t i = 0; i < n; i++)
+        http_write(c->x, pieces[i]);
+    buf_consume(&c->answer, seen.n);
+}
+
+static void large_flush(struct call *c)
+{
+    if (c->answer.n <= TAIL_BYTES)
+        return;
+    size_t n = c->answer.n - TAIL_BYTES;
+    if (c->x != NULL)
+        http_write(c->x, str_upto(buf_str(&c->answer), n));
+    buf_consume(&c->answer, n);
+    if (c->x != NULL && c->up != NULL && http_queued(c->x) > QUEUE_HIGH)
+        upstream_pause(c->up);
+}
+
+void answer_body(struct call *c, struct str bytes)
+{
+    size_t max = c->gl->g->o.answer_bytes_max;
+    while (bytes.n != 0) {
+        struct str part = str_upto(bytes, max - c->answer.n);
+        buf_add(&c->answer, part);
+        bytes = str_from(bytes, part.n);
+        count_buffered(c);
+        if (!c->large && c->answer.n == max)
+            large_begin(c);
+        if (c->large)
+            large_flush(c);
+    }
+}
+
+/* ---- the end ---- */
+
+static void finish(struct call *c)
+{
+    c->x = NULL;
+    call_done(c);
+}
+
+static struct http_exchange *take_exchange(struct call *c)
+{
+    struct http_exchange *x = c->x;
+    http_exchange_set(x, NULL, NULL);
+    return x;
+}
+
+/* The settlement is durable (or need not be). */
+void answer_reply(struct call *c)
+{
+    if (c->x == NULL) {
+        call_done(c);
+        return;
+    }
+    struct http_exchange *x = take_exchange(c);
+    struct str text = buf_str(&c->answer), pieces[2 * EDITS_MAX + 1];
+    struct answer_view v;
+    struct buf usage;
+    answer_look(c, text, false, http_arena(x), &v);
+    buf_init(&usage, 64u * 1024);
+    if (json_type_of(v.usage) == JSON_OBJECT) {
+        usage_rewrite(v.usage, c->charge, &usage);
+        edits_add(&v.edits, (size_t)(v.usage.p - text.p), v.usage.n, buf_str(&usage));
+    }
+    size_t n = edits_pieces(&v.edits, text, pieces), total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += pieces[i].n;
+    http_start(x, c->status);
+    http_set(x, STR("Content-Type"), STR("application/json"));
+    call_headers(c, true);
+    http_stream(x, (int64_t)total);
+    for (size_t i = 0; i < n; i++)
+        http_write(x, pieces[i]);
+    http_end(x);
+    buf_fini(&usage);
+    finish(c);
+}
+
+static void large_reply(struct call *c)
+{
+    if (c->x != NULL) {
+        struct http_exchange *x = take_exchange(c);
+        http_write(x, buf_str(&c->answer));
+        if (c->ans.failed)
+            http_abort(x);
+        else
+            http_end(x);
+    }
+    finish(c);
+}
+
+/* The last `"usage":{…}` of the tail; its cost becomes the charge. */
+static struct str tail_usage(struct str tail)
+{
+    struct str name = STR("\"usage\"");
+    for (size_t i = tail.n; i-- > 0;) {
+        struct str rest = str_from(tail, i);
+        if (!str_starts(rest, name))
+            continue;
+        rest = str_from(rest, name.n);
+        size_t brace = str_index(rest, '{');
+        if (brace > 8)
+            continue;
+        /* As the only element of an array the walk finds its end. */
+        struct json_walk w = {.text = str_from(rest, brace), .i = 0, .object = false};
+        size_t offset;
+        if (json_next(&w) && json_check(w.value, &offset) == OK)
+            return w.value;
+    }
+    return STR("");
+}
+
+static void large_end(struct call *c)
+{
+    struct str tail = buf_str(&c->answer), usage = tail_usage(tail);
+    usage_read(&c->ans, usage);
+    usage_charge(c);
+    if (usage.n != 0) {
+        struct buf b;
+        buf_init(&b, TAIL_BYTES + 4096);
+        size_t at = (size_t)(usage.p - tail.p);
+        buf_add(&b, str_upto(tail, at));
+        usage_rewrite(usage, c->charge, &b);
+        buf_add(&b, str_from(tail, at + usage.n));
+        buf_fini(&c->answer);
+        c->answer = b;
+    }
+    call_settle(c, large_reply);
+}
+
+static void not_an_answer(struct call *c, bool unknown)
+{
+    struct upstream_failure f = {.err = ERR_UPSTREAM_ERROR, .phase = UPSTREAM_BODY,
+                                 .request_bytes = true, .response_bytes = true,
+                                 .why = "the upstream's answer is no completion"};
+    observe_say("warn", "upstream_failed", "%s: %s", c->id_text, f.why);
+    buf_reset(&c->answer);
+    c->ans.no_outcome = unknown;
+    call_attempt_failed(c, &f, false);
+}
+
+void answer_end(struct call *c)
+{
+    struct answer_view v;
+    size_t offset;
+    if (c->large) {
+        large_end(c);
+        return;
+    }
+    struct str text = str_trim(buf_str(&c->answer));
+    if (json_check(text, &offset) != OK || json_type_of(text) != JSON_OBJECT) {
+        not_an_answer(c, true);
+        return;
+    }
+    struct arena scratch;
+    arena_init(&scratch, 4096, 64u * 1024);
+    answer_look(c, text, false, &scratch, &v);
+    arena_fini(&scratch);
+    if (json_type_of(v.error) == JSON_OBJECT && json_type_of(v.usage) != JSON_OBJECT) {
+        not_an_answer(c, false);
+        return;
+    }
+    usage_read(&c->ans, v.usage);
+    if (!c->ans.has_usage)
+        c->ans.output_bytes = answer_text_bytes(text);
+    usage_charge(c);
+    call_settle(c, answer_reply);
+}
+
+void answer_cut(struct call *c, const struct upstream_failure *f)
+{
+    c->ans.failed = true;
+    c->err = f->err;
+    if (c->x != NULL && !c->large) {
+        struct http_exchange *x = take_exchange(c);
+        c->x = NULL;
+        http_error(x, f->err, STR(""), STR(""), STR("x-should-retry: false\r\n"));
+    } else if (c->x != NULL) {
+        struct http_exchange *x = take_exchange(c);
+        c->x = NULL;
+        http_abort(x);
+    }
+    call_resolve(c);
+}

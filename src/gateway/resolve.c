@@ -1,0 +1,142 @@
+/* A call whose outcome is not known: the upstream keeps receipts (OpenRouter's generation), so it is
+ * asked a few times; at most 60 s after the end the house's policy decides.
+ * Source: OpenRouter API, GET /generation?id=. */
+#include "gateway/call.h"
+
+#define ASK_MAX 5
+#define RECEIPT_BYTES_MAX (64u * 1024)
+
+static const int64_t ask_after_us[ASK_MAX] = {300 * US_PER_MS, 2 * US_PER_S, 5 * US_PER_S,
+                                              15 * US_PER_S, 30 * US_PER_S};
+
+static void ask_later(struct call *c);
+
+static void give_up(struct call *c)
+{
+    loop_timer_stop(&c->timer);
+    c->resolve_stop = NULL;
+    if (c->up != NULL) {
+        upstream_cancel(c->up);
+        c->up = NULL;
+    }
+    c->ans.no_outcome = !c->ans.has_usage;
+    call_settle(c, call_done);
+}
+
+/* `data` of the receipt: native token counts and the total cost. */
+static bool read_receipt(struct call *c, struct str body)
+{
+    size_t offset;
+    if (json_check(body, &offset) != OK)
+        return false;
+    struct str data = json_get(str_trim(body), STR("data"));
+    struct nano cost;
+    int64_t in = 0, out = 0;
+    if (json_type_of(data) != JSON_OBJECT ||
+        nano_parse(json_get(data, STR("total_cost")), true, &cost) != OK)
+        return false;
+    if (json_int(json_get(data, STR("native_tokens_prompt")), 0, INT32_MAX, &in) != OK &&
+        json_int(json_get(data, STR("tokens_prompt")), 0, INT32_MAX, &in) != OK)
+        return false;
+    if (json_int(json_get(data, STR("native_tokens_completion")), 0, INT32_MAX, &out) != OK &&
+        json_int(json_get(data, STR("tokens_completion")), 0, INT32_MAX, &out) != OK)
+        return false;
+    c->ans.usage = (struct catalog_usage){.input = in, .output = out};
+    c->ans.cost = cost;
+    c->ans.has_usage = c->ans.has_cost = true;
+    return true;
+}
+
+static void receipt_head(void *arg, const struct http1_head *head)
+{
+    struct call *c = arg;
+    c->retry_after[0] = head->status == 200 ? 'y' : 'n';
+    buf_reset(&c->answer);
+}
+
+static void receipt_body(void *arg, struct str bytes)
+{
+    struct call *c = arg;
+    if (c->answer.n + bytes.n <= RECEIPT_BYTES_MAX)
+        buf_add(&c->answer, bytes);
+}
+
+static void receipt_end(void *arg)
+{
+    struct call *c = arg;
+    c->up = NULL;
+    if (c->retry_after[0] == 'y' && read_receipt(c, buf_str(&c->answer))) {
+        usage_charge(c);
+        give_up(c); /* has usage now: settled as known */
+        return;
+    }
+    ask_later(c);
+}
+
+static void receipt_fail(void *arg, const struct upstream_failure *f)
+{
+    (void)f;
+    struct call *c = arg;
+    c->up = NULL;
+    ask_later(c);
+}
+
+static void ask(void *call)
+{
+    static const struct upstream_events events = {receipt_head, receipt_body, receipt_end,
+                                                  receipt_fail};
+    struct call *c = call;
+    const struct provider_wire *w = c->plan.candidates[c->candidate].provider->attached;
+    struct arena a;
+    arena_init(&a, 2048, 16u * 1024);
+    struct upstream_request rq = {.target = &w->target, .method = "GET"};
+    rq.timeouts = (struct upstream_timeouts){.connect_us = 5 * US_PER_S,
+                                             .first_byte_us = 5 * US_PER_S,
+                                             .idle_us = 5 * US_PER_S,
+                                             .total_us = 10 * US_PER_S};
+    rq.path = arena_printf(&a, "%s/generation?id=%.*s", w->path_prefix, (int)c->ans.upstream_id_n,
+                           c->ans.upstream_id);
+    rq.headers = arena_printf(&a, "%.*sAccept: application/json\r\nUser-Agent: tollgate\r\n",
+                              STR_ARG(w->auth[c->key_index]));
+    c->up = upstream_start(c->gl->pool, &rq, &events, c);
+    arena_fini(&a);
+}
+
+static void ask_later(struct call *c)
+{
+    if (c->asked == ASK_MAX) {
+        give_up(c);
+        return;
+    }
+    loop_timer_init(&c->timer, c->gl->loop, ask, c);
+    loop_timer_start(&c->timer, ask_after_us[c->asked++]);
+}
+
+static bool id_is_plain(const struct call *c)
+{
+    for (size_t i = 0; i < c->ans.upstream_id_n; i++) {
+        char ch = c->ans.upstream_id[i];
+        bool plain = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
+                     (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_' || ch == '.';
+        if (!plain)
+            return false;
+    }
+    return c->ans.upstream_id_n != 0;
+}
+
+void call_resolve(struct call *c)
+{
+    const struct catalog_provider *p = c->plan.candidates[c->candidate].provider;
+    if (p->kind != CATALOG_OPENROUTER || !id_is_plain(c)) {
+        give_up(c);
+        return;
+    }
+    c->resolve_stop = give_up;
+    ask_later(c);
+}
+
+void call_resolve_now(struct call *c)
+{
+    if (c->resolve_stop != NULL)
+        c->resolve_stop(c);
+}

@@ -1,0 +1,142 @@
+/* Usage figures: read from the upstream's own object, priced, and shown as the customer's. */
+#include "gateway/call.h"
+
+#define TOKENS_MAX INT64_C(1000000000)
+
+static void read_count(struct str value, int64_t *n)
+{
+    int64_t v;
+    if (json_int(value, 0, TOKENS_MAX, &v) == OK)
+        *n = v;
+}
+
+static void read_details(struct call_answer *a, struct str details, bool input)
+{
+    if (json_type_of(details) != JSON_OBJECT)
+        return;
+    struct json_walk w = json_walk_of(details);
+    while (json_next(&w)) {
+        if (input && json_key_is(w.key, STR("cached_tokens")))
+            read_count(w.value, &a->usage.cache_read);
+        else if (input && json_key_is(w.key, STR("cache_write_tokens")))
+            read_count(w.value, &a->usage.cache_write);
+        else if (!input && json_key_is(w.key, STR("reasoning_tokens")))
+            read_count(w.value, &a->usage.reasoning);
+    }
+}
+
+/* Parts never exceed the whole, whatever an upstream says. */
+static void bound_parts(struct catalog_usage *u)
+{
+    if (u->cache_read > u->input)
+        u->cache_read = u->input;
+    if (u->cache_write > u->input - u->cache_read)
+        u->cache_write = u->input - u->cache_read;
+    if (u->reasoning > u->output)
+        u->reasoning = u->output;
+}
+
+void usage_read(struct call_answer *a, struct str usage)
+{
+    if (json_type_of(usage) != JSON_OBJECT)
+        return;
+    struct nano fee = {0}, inference = {0};
+    bool fee_there = false, byok = false;
+    struct json_walk w = json_walk_of(usage);
+    while (json_next(&w)) {
+        if (json_key_is(w.key, STR("prompt_tokens"))) {
+            read_count(w.value, &a->usage.input);
+            a->has_usage = true;
+        } else if (json_key_is(w.key, STR("completion_tokens"))) {
+            read_count(w.value, &a->usage.output);
+            a->has_usage = true;
+        } else if (json_key_is(w.key, STR("prompt_tokens_details"))) {
+            read_details(a, w.value, true);
+        } else if (json_key_is(w.key, STR("completion_tokens_details"))) {
+            read_details(a, w.value, false);
+        } else if (json_key_is(w.key, STR("cost"))) {
+            fee_there = nano_parse(w.value, true, &fee) == OK && fee.v >= 0;
+        } else if (json_key_is(w.key, STR("is_byok"))) {
+            byok = json_is_true(w.value);
+        } else if (json_key_is(w.key, STR("cost_details"))) {
+            struct str v = json_type_of(w.value) == JSON_OBJECT
+                               ? json_get(w.value, STR("upstream_inference_cost"))
+                               : STR("");
+            if (json_type_of(v) != JSON_NUMBER || nano_parse(v, true, &inference) != OK)
+                inference.v = 0;
+        }
+    }
+    bound_parts(&a->usage);
+    if (fee_there) {
+        /* With the operator's own key at the provider the fee comes on top of the inference. */
+        a->cost = byok && inference.v > 0 ? nano_plus(fee, inference) : fee;
+        a->has_cost = true;
+    }
+    a->raw_usage_n = usage.n < sizeof(a->raw_usage) ? usage.n : 0;
+    memcpy(a->raw_usage, usage.p, a->raw_usage_n);
+}
+
+void usage_rewrite(struct str usage, struct nano charge, struct buf *out)
+{
+    buf_byte(out, '{');
+    struct json_walk w = json_walk_of(usage);
+    while (json_next(&w)) {
+        if (json_key_is(w.key, STR("cost")) || json_key_is(w.key, STR("cost_details")) ||
+            json_key_is(w.key, STR("is_byok")))
+            continue;
+        buf_json_comma(out);
+        buf_byte(out, '"');
+        buf_add(out, w.key);
+        buf_add(out, STR("\":"));
+        buf_add(out, w.value);
+    }
+    buf_json_nano_number(out, "cost", charge);
+    buf_byte(out, '}');
+}
+
+static void own_count(struct call *c)
+{
+    struct call_answer *a = &c->ans;
+    /* Four bytes of text a token: the middle of what tokenizers make of English, where the hold's
+     * estimate is deliberately high. */
+    a->usage = (struct catalog_usage){.input = (c->rq.input_bytes + 3) / 4,
+                                      .output = (a->output_bytes + 3) / 4};
+}
+
+static enum err price_it(struct call *c)
+{
+    const struct call_answer *a = &c->ans;
+    if (c->plan.price != NULL) {
+        c->basis = a->has_usage ? BASIS_PROVIDER_USAGE : BASIS_ESTIMATED;
+        return catalog_charge(&c->plan, &a->usage, &c->charge);
+    }
+    c->basis = a->has_cost ? BASIS_PROVIDER_COST : BASIS_ESTIMATED;
+    return catalog_charge_by_cost(&c->plan, a->has_cost ? a->cost : c->quote, &c->charge);
+}
+
+void usage_charge(struct call *c)
+{
+    struct call_answer *a = &c->ans;
+    if (!a->has_usage)
+        own_count(c);
+    bool nothing = a->has_usage && a->usage.input == 0 && a->usage.output == 0 &&
+                   (!a->has_cost || a->cost.v == 0);
+    if (nothing) { /* an explicit zero is zero, also for the rule's minimum */
+        c->charge = NANO(0);
+        c->basis = BASIS_PROVIDER_USAGE;
+    } else if (price_it(c) != OK) {
+        observe_say("error", "charge_out_of_bounds", "the charge of %s is out of bounds; the hold is taken",
+                    c->id_text);
+        c->charge = c->quote;
+        c->basis = BASIS_ESTIMATED;
+    }
+    c->cost = a->cost;
+    if (!a->has_cost && (c->plan.price == NULL || catalog_cost(&c->plan, &a->usage, &c->cost) != OK))
+        c->cost = NANO(0);
+}
+
+const char *basis_name(int64_t basis)
+{
+    static const char *const name[] = {"none", "provider_usage", "provider_cost", "estimated"};
+    return basis >= 0 && basis < 4 ? name[basis] : "none";
+}

@@ -1,0 +1,24 @@
+/* What the files of this room share. Inside this room only.
+ * Owns: the shape of struct identity.  Threads: any (immutable but for the table). */
+#ifndef IDENTITY_ROOM_H
+#define IDENTITY_ROOM_H
+
+#include "identity/identity.h"
+#include "identity/table.h"
+
+struct identity {
+    struct store *store;
+    struct identity_table *table;
+    char prefix[20]; /* with its underscore */
+    size_t prefix_n;
+    uint8_t pepper[CRYPTO_KEY_LEN];
+};
+
+/* A new key and its MAC. */
+void identity_key_make(const struct identity *identity, char ret_text[IDENTITY_KEY_TEXT_MAX],
+                       uint8_t ret_mac[CRYPTO_HASH_LEN]);
+void identity_user_hash(const struct identity *identity, struct id user, char ret_text[17]);
+/* Zero for NULL. */
+struct id identity_column_id(const char *prefix, const struct store_query *q, int column);
+
+#endif

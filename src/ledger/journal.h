@@ -1,0 +1,48 @@
+/* Reads the journal back, some rows at a time, and checks its chain.
+ *
+ * Owns: a copy of the rows read last.  Needs: store, base.  Threads: one.
+ * Memory: rows point into the reader until the next journal_read.
+ * Units: rows by their seq, from 1 on.
+ * Errors: CORRUPT when seq is not dense, or a hash is not that of the row before and the body.
+ * Always: no query is open between two calls, so that the caller may run his own. */
+#ifndef LEDGER_JOURNAL_H
+#define LEDGER_JOURNAL_H
+
+#include "base/crypto.h"
+#include "ledger/record.h"
+#include "store/store.h"
+
+#define JOURNAL_ROWS 64
+
+struct journal_row {
+    uint64_t seq, records;
+    int64_t at;
+    uint8_t hash[CRYPTO_HASH_LEN];
+    struct str body;
+    bool broken; /* the chain does not hold here */
+};
+struct journal {
+    struct store_conn *conn;
+    struct str node;
+    struct crypto_hasher *hasher;
+    uint64_t next;                 /* to be read */
+    uint8_t hash[CRYPTO_HASH_LEN]; /* of the row before */
+    struct journal_row rows[JOURNAL_ROWS];
+    size_t n;
+    struct buf bytes;
+};
+
+/* Behind row `seq` with that hash; 0 and zeros: from the first. */
+void journal_init(struct journal *j, struct store_conn *conn, struct str node, uint64_t seq,
+                  const uint8_t hash[CRYPTO_HASH_LEN]);
+void journal_fini(struct journal *j);
+/* The next rows; j->n is 0 at the end. A break of the chain is marked in the row, and the chain goes
+ * on from what the row says. */
+MUST enum err journal_read(struct journal *j);
+/* The records of a row, one by one: ERR_END after the last. *body starts as row->body. */
+MUST enum err journal_record(struct str *body, bool *started, struct record *ret_record);
+/* Some row of that time or before it, as a place to look from: binary search. 1 when in doubt. */
+MUST enum err journal_seek(struct store_conn *conn, struct str node, int64_t at,
+                           uint64_t *ret_seq);
+
+#endif

@@ -1,0 +1,60 @@
+-- Usage lines, their sums by hour, and what customers and operators read of them.
+
+-- name: USAGE_ADD
+INSERT INTO usage (id, team, user_id, key_id, model, provider, upstream_model, upstream_id, product,
+    stream, status, error, basis, input_tokens, output_tokens, cache_read_tokens,
+    cache_write_tokens, reasoning_tokens, charge, cost, written_off, price_id, rule_id, markup_ppm,
+    attempts, started_us, first_byte_us, ended_us, unresolved, raw_usage)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: USAGE_HOUR_ADD
+INSERT INTO usage_hour (team, hour, key_id, model, requests, failed, input_tokens, output_tokens,
+    cache_read_tokens, charge, cost)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (team, hour, key_id, model) DO UPDATE SET
+    requests = usage_hour.requests + excluded.requests,
+    failed = usage_hour.failed + excluded.failed,
+    input_tokens = usage_hour.input_tokens + excluded.input_tokens,
+    output_tokens = usage_hour.output_tokens + excluded.output_tokens,
+    cache_read_tokens = usage_hour.cache_read_tokens + excluded.cache_read_tokens,
+    charge = usage_hour.charge + excluded.charge,
+    cost = usage_hour.cost + excluded.cost;
+
+-- name: USAGE_GET
+SELECT team, key_id, model, provider, status, error, basis, stream, input_tokens, output_tokens,
+    cache_read_tokens, reasoning_tokens, charge, started_us, first_byte_us, ended_us, unresolved
+FROM usage WHERE id = $1;
+
+-- name: USAGE_BY_MODEL
+SELECT model, CAST(sum(requests) AS bigint), CAST(sum(input_tokens) AS bigint),
+    CAST(sum(output_tokens) AS bigint), CAST(sum(charge) AS bigint)
+FROM usage_hour WHERE team = $1 AND hour >= $2 AND hour < $3
+GROUP BY model ORDER BY 5 DESC, 1;
+
+-- The hours at both ends of a period, when it does not begin or end on the hour.
+-- name: USAGE_BY_MODEL_EXACT
+SELECT model, CAST(count(*) AS bigint), CAST(sum(input_tokens) AS bigint),
+    CAST(sum(output_tokens) AS bigint), CAST(sum(charge) AS bigint)
+FROM usage WHERE team = $1 AND ended_us >= $2 AND ended_us < $3
+GROUP BY model ORDER BY 5 DESC, 1;
+
+-- name: USAGE_RECENT
+SELECT ended_us, id, model, input_tokens, output_tokens, charge, status, basis, stream, unresolved,
+    error
+FROM usage WHERE team = $1 AND ended_us >= $2 AND ended_us < $3
+ORDER BY ended_us DESC LIMIT $4;
+
+-- name: USAGE_UNRESOLVED
+SELECT id, team, key_id, model, provider, upstream_id, status, charge, started_us, ended_us, basis
+FROM usage WHERE unresolved = 1 ORDER BY ended_us DESC LIMIT 1000;
+
+-- What usage says that a team was charged, and what the ledger posted from it.
+-- name: USAGE_SUM_BY_TEAM
+SELECT team, CAST(count(*) AS bigint), CAST(sum(charge - written_off) AS bigint) FROM usage
+GROUP BY team ORDER BY team;
+
+-- name: USAGE_HOUR_SUM_BY_TEAM
+SELECT team, CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint) FROM usage_hour
+GROUP BY team ORDER BY team;

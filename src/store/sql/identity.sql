@@ -1,0 +1,76 @@
+-- Users, teams, members, API keys, the audit log.
+
+-- name: IDENTITY_USER_INSERT
+INSERT INTO app_user (id, email, email_key, is_operator, suspended, created_us)
+VALUES ($1, $2, $3, $4, 0, $5);
+
+-- name: IDENTITY_TEAM_INSERT
+INSERT INTO team (id, name, personal_of, created_us) VALUES ($1, $2, $3, $4);
+
+-- name: IDENTITY_MEMBER_INSERT
+INSERT INTO member (team_id, user_id, role, cap_id, created_us) VALUES ($1, $2, $3, NULL, $4);
+
+-- name: IDENTITY_USER_BY_EMAIL
+SELECT u.id, t.id, u.email, u.is_operator, u.suspended, u.created_us
+FROM app_user u JOIN team t ON t.personal_of = u.id WHERE u.email_key = $1;
+
+-- name: IDENTITY_USER_BY_ID
+SELECT u.id, t.id, u.email, u.is_operator, u.suspended, u.created_us
+FROM app_user u JOIN team t ON t.personal_of = u.id WHERE u.id = $1;
+
+-- name: IDENTITY_USER_SUSPEND
+UPDATE app_user SET suspended = $2 WHERE id = $1;
+
+-- name: IDENTITY_MEMBER_GET
+SELECT m.cap_id, u.suspended FROM member m JOIN app_user u ON u.id = m.user_id
+WHERE m.team_id = $1 AND m.user_id = $2;
+
+-- name: IDENTITY_MEMBER_CAP
+UPDATE member SET cap_id = $3 WHERE team_id = $1 AND user_id = $2;
+
+-- name: IDENTITY_KEY_INSERT
+INSERT INTO api_key (id, user_id, team_id, mac, name, display, scopes, models, ips, cap_id,
+    created_us, expires_us, revoked_us, last_used_us)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 0);
+
+-- name: IDENTITY_KEY_BY_MAC
+SELECT k.id, k.user_id, k.team_id, k.cap_id, m.cap_id, k.scopes, k.expires_us, k.revoked_us,
+    k.last_used_us, u.suspended, k.models, k.ips
+FROM api_key k JOIN app_user u ON u.id = k.user_id
+LEFT JOIN member m ON m.team_id = k.team_id AND m.user_id = k.user_id
+WHERE k.mac = $1;
+
+-- name: IDENTITY_KEY_BY_ID
+SELECT id, user_id, team_id, cap_id, name, display, models, ips, scopes, created_us,
+    last_used_us, expires_us, revoked_us, mac
+FROM api_key WHERE id = $1;
+
+-- name: IDENTITY_KEYS_OF_TEAM
+SELECT id, user_id, team_id, cap_id, name, display, models, ips, scopes, created_us,
+    last_used_us, expires_us, revoked_us, mac
+FROM api_key WHERE team_id = $1 ORDER BY id DESC;
+
+-- name: IDENTITY_KEYS_OF_USER
+SELECT id, user_id, team_id, cap_id, name, display, models, ips, scopes, created_us,
+    last_used_us, expires_us, revoked_us, mac
+FROM api_key WHERE team_id = $1 AND user_id = $2 ORDER BY id DESC;
+
+-- name: IDENTITY_KEY_REVOKE
+UPDATE api_key SET revoked_us = $3
+WHERE id = $1 AND team_id = $2 AND (revoked_us = 0 OR revoked_us > $3);
+
+-- name: IDENTITY_KEY_CAP
+UPDATE api_key SET cap_id = $2 WHERE id = $1;
+
+-- name: IDENTITY_KEY_USED
+UPDATE api_key SET last_used_us = $2 WHERE id = $1 AND last_used_us < $2;
+
+-- name: IDENTITY_MACS_OF_USER
+SELECT mac FROM api_key WHERE user_id = $1;
+
+-- name: IDENTITY_MACS_OF_MEMBER
+SELECT mac FROM api_key WHERE team_id = $1 AND user_id = $2;
+
+-- name: IDENTITY_AUDIT
+INSERT INTO audit (id, at_us, actor, address, action, object, change_json)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
