@@ -61,9 +61,8 @@ enum err admin_user(struct admin_run *run, struct store_conn *conn, const char *
 {
     struct str s = admin_arg(run, name);
     struct id id;
-    enum err e = id_parse("usr_", s, &id)
-                     ? identity_user_by_id(conn, &run->arena, id, ret_user)
-                     : identity_user_by_email(conn, &run->arena, s, ret_user);
+    enum err e = id_parse("usr_", s, &id) ? identity_user_by_id(conn, &run->arena, id, ret_user)
+                                          : identity_user_by_email(conn, &run->arena, s, ret_user);
     if (e == ERR_NOT_FOUND)
         return admin_no(run, e, "there is no user '%.*s'; create one with 'admin user create'",
                         STR_ARG(s));

@@ -1,4 +1,5 @@
-/* What an operator does to the house: users, keys, credit, providers, routes, prices, rules, limits,
+/* What an operator does to the house: users, keys, credit, providers, routes, prices, rules,
+ * limits,
  * proofs, backups. One function per operation, called by name with JSON arguments, so that the
  * command line works alike beside a running server (through its socket) and on the store itself.
  *
@@ -28,9 +29,9 @@ struct admin_run {
     struct admin *a;
     struct str args; /* a JSON object: texts, and true for flags */
     int64_t now_us;
-    struct buf *out;    /* JSON result */
+    struct buf *out; /* JSON result */
     struct arena arena; /* for texts of this run */
-    struct buf why;     /* words about what went wrong */
+    struct buf why; /* words about what went wrong */
 };
 typedef enum err (*admin_f)(struct admin_run *run);
 

@@ -59,8 +59,9 @@ static enum err provider_add(struct admin_run *run)
     if (!catalog_kind_parse(admin_arg(run, "kind"), &c.provider.kind))
         return admin_no(run, ERR_VALIDATION_FAILED, "--kind takes openrouter or openai");
     if (c.provider.kind == CATALOG_ANTHROPIC)
-        return admin_no(run, ERR_VALIDATION_FAILED,
-                        "the anthropic kind is not spoken by this version; use openrouter or openai");
+        return admin_no(
+            run, ERR_VALIDATION_FAILED,
+            "the anthropic kind is not spoken by this version; use openrouter or openai");
     if (on_leave.n != 0 && !str_eq(on_leave, STR("drain")) && !str_eq(on_leave, STR("cancel")))
         return admin_no(run, ERR_VALIDATION_FAILED, "--on-disconnect takes drain or cancel");
     c.provider.drain = !str_eq(on_leave, STR("cancel"));
@@ -130,8 +131,11 @@ static enum err fetch_models(struct admin_run *run, struct str name, struct outb
                                      : STR("");
     const char *const headers[] = {"Accept: application/json", auth.n != 0 ? auth.p : NULL, NULL};
     struct str url = arena_printf(&run->arena, "%.*s/models", STR_ARG(p->base_url));
-    struct outbound_request rq = {.method = "GET", .url = url.p, .headers = headers,
-                                  .timeout_ms = CALL_MS, .body_bytes_max = LIST_BYTES_MAX,
+    struct outbound_request rq = {.method = "GET",
+                                  .url = url.p,
+                                  .headers = headers,
+                                  .timeout_ms = CALL_MS,
+                                  .body_bytes_max = LIST_BYTES_MAX,
                                   .ca_file = run->a->ca_file};
     e = outbound_call(&rq, ret, why);
     catalog_unref(&s);
@@ -181,8 +185,9 @@ static enum err add_route(struct store_conn *conn, void *arg)
         return admin_no(c->run, e, "there is no provider '%.*s'; add it with 'admin provider add'",
                         STR_ARG(c->route.provider));
     if (e == ERR_VALIDATION_FAILED)
-        return admin_no(c->run, e, "a route needs a model pattern ('*' is a wildcard), a weight from "
-                                   "1 to 1000, and at most one '*' in --upstream-model");
+        return admin_no(c->run, e,
+                        "a route needs a model pattern ('*' is a wildcard), a weight from "
+                        "1 to 1000, and at most one '*' in --upstream-model");
     return e != OK ? e : admin_audit(c->run, conn, "route.add", c->route.pattern);
 }
 
@@ -287,8 +292,9 @@ static enum err add_rule(struct store_conn *conn, void *arg)
     struct change *c = arg;
     enum err e = catalog_rule_add_in(c->run->a->catalog, conn, &c->rule, c->run->now_us, &c->id);
     if (e == ERR_VALIDATION_FAILED)
-        return admin_no(c->run, e, "a rule needs a pattern, a markup of -100 percent or more and a "
-                                   "minimum of 0 or more");
+        return admin_no(c->run, e,
+                        "a rule needs a pattern, a markup of -100 percent or more and a "
+                        "minimum of 0 or more");
     return e != OK ? e : admin_audit(c->run, conn, "pricing_rule.add", c->rule.pattern);
 }
 
@@ -342,8 +348,8 @@ static enum err sync_model(struct sync *y, struct store_conn *conn, struct str m
         model.created_s = 0;
     if (json_int(json_get(m, STR("context_length")), 0, INT32_MAX, &model.context_length) != OK)
         model.context_length = 0;
-    if (json_type_of(top) == JSON_OBJECT &&
-        json_int(json_get(top, STR("max_completion_tokens")), 0, INT32_MAX, &model.max_output) != OK)
+    if (json_type_of(top) == JSON_OBJECT && json_int(json_get(top, STR("max_completion_tokens")), 0,
+                                                     INT32_MAX, &model.max_output) != OK)
         model.max_output = 0;
     enum err e = catalog_model_put_in(run->a->catalog, conn, &model, run->now_us);
     y->described += e == OK;
@@ -383,7 +389,8 @@ static enum err price_sync(struct admin_run *run)
         y.models = model_array(buf_str(&a.body));
         e = json_type_of(y.models) == JSON_ARRAY
                 ? store_write(run->a->store, sync_all, &y)
-                : admin_no(run, ERR_UPSTREAM_ERROR, "the provider's model list is not JSON as expected");
+                : admin_no(run, ERR_UPSTREAM_ERROR,
+                           "the provider's model list is not JSON as expected");
     }
     outbound_answer_fini(&a);
     if (e != OK)
@@ -396,11 +403,17 @@ static enum err price_sync(struct admin_run *run)
     return OK;
 }
 
-const struct admin_operation admin_catalog[] = {
-    {"provider.add", provider_add},   {"provider.list", provider_list},
-    {"provider.remove", provider_remove}, {"provider.test", provider_test},
-    {"route.add", route_add},         {"route.list", route_list},
-    {"route.remove", route_remove},   {"price.set", price_set},
-    {"price.list", price_list},       {"price.sync", price_sync},
-    {"pricing-rule.add", rule_add},   {"pricing-rule.list", rule_list},
-    {"pricing-rule.remove", rule_remove}, {NULL, NULL}};
+const struct admin_operation admin_catalog[] = {{"provider.add", provider_add},
+                                                {"provider.list", provider_list},
+                                                {"provider.remove", provider_remove},
+                                                {"provider.test", provider_test},
+                                                {"route.add", route_add},
+                                                {"route.list", route_list},
+                                                {"route.remove", route_remove},
+                                                {"price.set", price_set},
+                                                {"price.list", price_list},
+                                                {"price.sync", price_sync},
+                                                {"pricing-rule.add", rule_add},
+                                                {"pricing-rule.list", rule_list},
+                                                {"pricing-rule.remove", rule_remove},
+                                                {NULL, NULL}};

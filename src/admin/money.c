@@ -64,8 +64,9 @@ static enum err explain(struct admin_run *run)
     e = ledger_explain(run->a->ledger, conn, call, gateway_about_json, run->a->gateway, run->out);
     store_reader_end(&conn);
     if (e == ERR_NOT_FOUND)
-        return admin_no(run, e, "the ledger knows nothing of %.*s: it was refused before a hold, or "
-                                "never came here",
+        return admin_no(run, e,
+                        "the ledger knows nothing of %.*s: it was refused before a hold, or "
+                        "never came here",
                         STR_ARG(s));
     return e;
 }

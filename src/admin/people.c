@@ -50,8 +50,8 @@ static enum err create_user(struct store_conn *conn, void *arg)
     struct str email = admin_arg(run, "email");
     char text[ID_TEXT_MAX];
     bool replayed;
-    enum err e = identity_user_create_in(run->a->identity, conn, email,
-                                         admin_flag(run, "operator"), run->now_us, &c->user);
+    enum err e = identity_user_create_in(run->a->identity, conn, email, admin_flag(run, "operator"),
+                                         run->now_us, &c->user);
     if (e == ERR_CONFLICT)
         return admin_no(run, e, "'%.*s' has an account already", STR_ARG(email));
     if (e == ERR_VALIDATION_FAILED)
@@ -62,12 +62,13 @@ static enum err create_user(struct store_conn *conn, void *arg)
     if (e == OK && c->has_credit)
         e = grant(run, conn, c->user.wallet, c->credit, STR("given at the account's creation"),
                   STR(""), &replayed);
-    struct identity_key_spec spec = {.user = c->user.user, .team = c->user.team,
-                                     .name = STR("default"), .scopes = IDENTITY_SCOPE_ALL};
+    struct identity_key_spec spec = {.user = c->user.user,
+                                     .team = c->user.team,
+                                     .name = STR("default"),
+                                     .scopes = IDENTITY_SCOPE_ALL};
     if (e == OK)
         e = identity_key_create_in(run->a->identity, conn, &spec, run->now_us, &c->key, c->text);
-    return e != OK ? e
-                   : admin_audit(run, conn, "user.create", id_text("usr_", c->user.user, text));
+    return e != OK ? e : admin_audit(run, conn, "user.create", id_text("usr_", c->user.user, text));
 }
 
 static enum err user_create(struct admin_run *run)
@@ -125,7 +126,8 @@ static enum err key_spec(struct admin_run *run, struct store_conn *conn,
     enum err e = admin_user(run, conn, "user", &u);
     if (e != OK)
         return e;
-    *spec = (struct identity_key_spec){.user = u.user, .team = u.team,
+    *spec = (struct identity_key_spec){.user = u.user,
+                                       .team = u.team,
                                        .name = admin_arg(run, "name"),
                                        .scopes = IDENTITY_SCOPE_ALL};
     if (spec->name.n == 0)
@@ -220,8 +222,8 @@ static void key_row(void *arg, const struct identity_key_row *row)
     buf_json_time(b, "created_at", row->created_us);
     buf_json_time(b, "last_used_at", row->last_used_us);
     buf_json_time(b, "expires_at", row->expires_us);
-    const struct ledger_account *cap =
-        id_is_zero(row->cap) ? NULL : ledger_find(run->a->ledger, row->cap);
+    const struct ledger_account *cap = id_is_zero(row->cap) ? NULL
+                                                            : ledger_find(run->a->ledger, row->cap);
     if (cap != NULL)
         buf_json_nano(b, "cap_left", ledger_available(cap));
     buf_byte(b, '}');
@@ -395,6 +397,7 @@ static enum err limits_set(struct admin_run *run)
 }
 
 const struct admin_operation admin_people[] = {
-    {"user.create", user_create}, {"user.suspend", user_suspend}, {"key.create", key_create},
-    {"key.list", key_list},       {"key.revoke", key_revoke},     {"credit.add", credit_add},
+    {"user.create", user_create}, {"user.suspend", user_suspend},
+    {"key.create", key_create},   {"key.list", key_list},
+    {"key.revoke", key_revoke},   {"credit.add", credit_add},
     {"limits.set", limits_set},   {NULL, NULL}};

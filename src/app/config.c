@@ -178,10 +178,12 @@ static void unknown_key(struct reading *r, const char *section, const char *key)
     if (section[0] == '\0')
         buf_printf(r->report, "'%s' stands before any [section]\n", key);
     else if (!section_exists(section))
-        buf_printf(r->report, "there is no section [%s]; 'tollgate check-config --example' shows all\n",
+        buf_printf(r->report,
+                   "there is no section [%s]; 'tollgate check-config --example' shows all\n",
                    section);
     else
-        buf_printf(r->report, "there is no key '%s' in [%s]; 'tollgate check-config --example' shows all\n",
+        buf_printf(r->report,
+                   "there is no key '%s' in [%s]; 'tollgate check-config --example' shows all\n",
                    key, section);
 }
 
@@ -280,8 +282,9 @@ enum err config_check(const struct config *c, struct buf *report)
                                       {"metrics_listen", c->server_metrics_listen}};
     for (size_t i = 0; i < 3; i++)
         if (listens[i][1][0] != '\0' && loop_addr_parse(str_c(listens[i][1]), &addr) != OK)
-            buf_printf(report, "[server] %s = %s: must be a numeric address and a port, e.g. "
-                               "127.0.0.1:8787 or [::1]:8787\n",
+            buf_printf(report,
+                       "[server] %s = %s: must be a numeric address and a port, e.g. "
+                       "127.0.0.1:8787 or [::1]:8787\n",
                        listens[i][0], listens[i][1]);
     bool tls = c->server_tls_listen[0] != '\0';
     if (tls && (c->server_tls_cert[0] == '\0' || c->server_tls_key[0] == '\0'))

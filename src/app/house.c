@@ -52,8 +52,8 @@ struct store_options house_store_options(const struct house *h, bool may_create)
 
 struct limits_options house_limits(const struct config *c)
 {
-    struct limits_options o = {.defaults = {[LIMITS_TEAM] = LIMITS_UNSET,
-                                            [LIMITS_KEY] = LIMITS_UNSET}};
+    struct limits_options o = {
+        .defaults = {[LIMITS_TEAM] = LIMITS_UNSET, [LIMITS_KEY] = LIMITS_UNSET}};
     o.defaults[LIMITS_GLOBAL] = (struct limits_rule){.rpm = c->limits_global_rpm,
                                                      .burst = c->limits_global_burst};
     o.defaults[LIMITS_USER] = (struct limits_rule){.rpm = c->limits_user_rpm,
@@ -69,31 +69,31 @@ struct limits_options house_limits(const struct config *c)
 static struct gateway_options gateway_options_of(struct house *h)
 {
     const struct config *c = h->config;
-    return (struct gateway_options){
-        .store = h->store,
-        .identity = h->identity,
-        .limits = h->limits,
-        .durability = c->store_durability,
-        .unknown_outcome = c->gateway_unknown_outcome,
-        .header_prefix = c->brand_header_prefix,
-        .top_up_url = h->top_up_url,
-        .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL,
-        .default_output_tokens = c->gateway_default_output_tokens,
-        .prompt_bytes_per_token = c->gateway_prompt_bytes_per_token,
-        .image_tokens = c->gateway_image_tokens,
-        .file_tokens = c->gateway_file_tokens,
-        .unpriced_hold = c->gateway_unpriced_hold,
-        .body_bytes_max = (size_t)c->server_body_bytes_max,
-        .answer_bytes_max = (size_t)c->gateway_answer_bytes_max,
-        .buffered_max = (size_t)c->server_buffered_bytes_max,
-        .models_public = c->gateway_models_public,
-        .log_calls = c->log_calls,
-        .attempts_max = c->gateway_attempts_max,
-        .timeouts = {.connect_us = c->upstream_connect_timeout,
-                     .first_byte_us = c->upstream_first_byte_timeout,
-                     .idle_us = c->upstream_idle_timeout,
-                     .total_us = c->upstream_total_timeout},
-        .buffered = &h->buffered};
+    return (struct gateway_options){.store = h->store,
+                                    .identity = h->identity,
+                                    .limits = h->limits,
+                                    .durability = c->store_durability,
+                                    .unknown_outcome = c->gateway_unknown_outcome,
+                                    .header_prefix = c->brand_header_prefix,
+                                    .top_up_url = h->top_up_url,
+                                    .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file
+                                                                              : NULL,
+                                    .default_output_tokens = c->gateway_default_output_tokens,
+                                    .prompt_bytes_per_token = c->gateway_prompt_bytes_per_token,
+                                    .image_tokens = c->gateway_image_tokens,
+                                    .file_tokens = c->gateway_file_tokens,
+                                    .unpriced_hold = c->gateway_unpriced_hold,
+                                    .body_bytes_max = (size_t)c->server_body_bytes_max,
+                                    .answer_bytes_max = (size_t)c->gateway_answer_bytes_max,
+                                    .buffered_max = (size_t)c->server_buffered_bytes_max,
+                                    .models_public = c->gateway_models_public,
+                                    .log_calls = c->log_calls,
+                                    .attempts_max = c->gateway_attempts_max,
+                                    .timeouts = {.connect_us = c->upstream_connect_timeout,
+                                                 .first_byte_us = c->upstream_first_byte_timeout,
+                                                 .idle_us = c->upstream_idle_timeout,
+                                                 .total_us = c->upstream_total_timeout},
+                                    .buffered = &h->buffered};
 }
 
 static void make_top_up_url(struct house *h)
@@ -157,8 +157,8 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     if (e != OK)
         return e;
     gateway_attach(h->gateway, h->ledger, h->catalog);
-    return gateway_recover(h->gateway, clock_wall_us(), &h->recovered_voided,
-                           &h->recovered_settled, &h->recovered_unresolved);
+    return gateway_recover(h->gateway, clock_wall_us(), &h->recovered_voided, &h->recovered_settled,
+                           &h->recovered_unresolved);
 }
 
 enum err house_open(struct house *h, bool may_create, struct buf *why)
@@ -174,11 +174,14 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
         buf_add(why, text[0] != '\0' ? str_c(text) : str_c(err_info(e)->meaning));
         return e;
     }
-    h->admin = (struct admin){.store = h->store, .identity = h->identity, .limits = h->limits,
-                              .catalog = h->catalog, .ledger = h->ledger, .gateway = h->gateway,
-                              .ca_file = h->config->upstream_ca_file[0] != '\0'
-                                             ? h->config->upstream_ca_file
-                                             : NULL};
+    h->admin = (struct admin){
+        .store = h->store,
+        .identity = h->identity,
+        .limits = h->limits,
+        .catalog = h->catalog,
+        .ledger = h->ledger,
+        .gateway = h->gateway,
+        .ca_file = h->config->upstream_ca_file[0] != '\0' ? h->config->upstream_ca_file : NULL};
     h->control.gateway = h->gateway;
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;
@@ -191,8 +194,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
 
 void house_close(struct house *h)
 {
-    if (h->identity != NULL && h->ledger != NULL &&
-        identity_flush_last_used(h->identity) != OK)
+    if (h->identity != NULL && h->ledger != NULL && identity_flush_last_used(h->identity) != OK)
         fputs("tollgate: times of last use could not be written\n", stderr);
     if (h->ledger != NULL)
         ledger_close(&h->ledger);

@@ -54,8 +54,12 @@ static struct http_route slow(const char *method, const char *path, size_t body_
                                              struct http_reply *),
                               void *arg)
 {
-    return (struct http_route){.method = method, .path = path, .lane = HTTP_SLOW,
-                               .body_bytes_max = body_bytes_max, .slow = fn, .arg = arg};
+    return (struct http_route){.method = method,
+                               .path = path,
+                               .lane = HTTP_SLOW,
+                               .body_bytes_max = body_bytes_max,
+                               .slow = fn,
+                               .arg = arg};
 }
 
 /* Which object a handler of the table belongs to. */
@@ -104,8 +108,9 @@ static void answer_headers(void *arg, const struct http_request *r, struct buf *
     struct str origin = http_request_header(r, STR("origin"));
     buf_add(headers, STR("Vary: Origin\r\n"));
     if (origin_is_allowed(s->cors, origin))
-        buf_printf(headers, "Access-Control-Allow-Origin: %.*s\r\n"
-                            "Access-Control-Expose-Headers: *\r\n",
+        buf_printf(headers,
+                   "Access-Control-Allow-Origin: %.*s\r\n"
+                   "Access-Control-Expose-Headers: *\r\n",
                    STR_ARG(origin));
 }
 

@@ -166,7 +166,8 @@ static void *accept_all(void *arg)
 {
     struct socket_door *d = arg;
     for (;;) {
-        struct pollfd p[2] = {{.fd = d->fd, .events = POLLIN}, {.fd = d->stop[0], .events = POLLIN}};
+        struct pollfd p[2] = {{.fd = d->fd, .events = POLLIN},
+                              {.fd = d->stop[0], .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             return NULL;
         if (p[1].revents != 0)

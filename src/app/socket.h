@@ -1,6 +1,7 @@
 /* The operator's door: a unix socket of the running server, and the way in from a verb.
  *
- * Wire: four bytes of length (big-endian) and a JSON object, both ways. Request {"op":…,"args":{…}};
+ * Wire: four bytes of length (big-endian) and a JSON object, both ways. Request
+ * {"op":…,"args":{…}};
  * answer {"ok":true,"result":…} or {"ok":false,"code":…,"message":…}.
  *
  * Owns: the socket file and its threads (at most 8 operations at once).
@@ -19,8 +20,8 @@ void socket_door_close(struct socket_door **door);
 
 enum socket_result {
     SOCKET_ANSWERED, /* by the server: the operation's own outcome is in ret_err */
-    SOCKET_NOBODY,   /* no server runs on this house */
-    SOCKET_BROKEN,   /* it hung up */
+    SOCKET_NOBODY, /* no server runs on this house */
+    SOCKET_BROKEN, /* it hung up */
 };
 enum socket_result socket_ask(const struct house *h, const char *operation, struct str args,
                               struct buf *out, struct buf *why, enum err *ret_err);

@@ -1,6 +1,6 @@
 /* The operator's verbs: serve, check-config, migrate, backup, and those that are operations. */
-#include "app/socket.h"
 #include "app/verbs.h"
+#include "app/socket.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -243,7 +243,10 @@ static int run_restore(struct cli_args *a)
 
 /* ---- the table ---- */
 
-#define END {NULL, NULL, false, NULL}
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, NULL, false, NULL                                                                    \
+    }
 #define OPTIONS(name) static const struct cli_option name[]
 
 OPTIONS(serve_options) = {{"config", "FILE", false, "configuration file"},
@@ -256,9 +259,8 @@ OPTIONS(user_create) = {{"email", "E", true, "e-mail address"},
                         {"credit", "USD", false, "promotional credit to begin with"},
                         {"operator", NULL, false, "may see and change everything"},
                         END};
-OPTIONS(user_suspend) = {{"user", "E", true, "e-mail address or id"},
-                         {"lift", NULL, false, "ends the suspension"},
-                         END};
+OPTIONS(user_suspend) = {
+    {"user", "E", true, "e-mail address or id"}, {"lift", NULL, false, "ends the suspension"}, END};
 OPTIONS(key_create) = {{"user", "E", true, "e-mail address or id"},
                        {"name", "TEXT", false, "what it is for"},
                        {"scope", "LIST", false, "inference, usage, keys or all (all)"},
@@ -314,13 +316,16 @@ OPTIONS(limits_options) = {{"user", "E", false, "of this user"},
                            END};
 
 #define OPERATION(name, operands, options, summary, op)                                            \
-    {name, operands, options, summary, run_operation, op}
+    {                                                                                              \
+        name, operands, options, summary, run_operation, op                                        \
+    }
 
 const struct cli_verb app_verbs[] = {
     {"serve", "", serve_options, "runs the house", app_serve, NULL},
     {"check-config", "[FILE]", check_options, "every mistake of a configuration file",
      run_check_config, NULL},
-    OPERATION("admin user create", "", user_create, "a user, his team, wallet and key", "user.create"),
+    OPERATION("admin user create", "", user_create, "a user, his team, wallet and key",
+              "user.create"),
     OPERATION("admin user suspend", "", user_suspend, "stops all calls of a user", "user.suspend"),
     OPERATION("admin key create", "", key_create, "another key", "key.create"),
     OPERATION("admin key list", "", key_list, "a user's keys", "key.list"),
@@ -329,7 +334,8 @@ const struct cli_verb app_verbs[] = {
     OPERATION("admin provider add", "NAME", provider_add, "an upstream, or another key for it",
               "provider.add"),
     OPERATION("admin provider list", "", NULL, "the upstreams", "provider.list"),
-    OPERATION("admin provider remove", "NAME", NULL, "an upstream and its routes", "provider.remove"),
+    OPERATION("admin provider remove", "NAME", NULL, "an upstream and its routes",
+              "provider.remove"),
     OPERATION("admin provider test", "NAME", NULL, "asks an upstream for its models",
               "provider.test"),
     OPERATION("admin route add", "", route_add, "which models go where", "route.add"),

@@ -9,12 +9,10 @@ static void test_text(void **state)
 {
     (void)state;
     char text[ID_TEXT_MAX];
-    struct id id = {{0x01, 0x56, 0x3E, 0x3A, 0xB5, 0xD3, 0xD6, 0x76, 0x4C, 0x61, 0xEF, 0xB9, 0x93,
-                     0x02, 0xBD, 0x5B}}, back;
+    struct id id, back;
     /* The example of the ULID specification. */
-    assert_true(str_eq(id_text("req_", id, text), STR("req_01ARZ3NDEKTSV4RRFFQ69G5FAV")) ||
-                id_parse("req_", id_text("req_", id, text), &back));
     assert_true(id_parse("", STR("01ARZ3NDEKTSV4RRFFQ69G5FAV"), &back));
+    assert_true(str_eq(id_text("req_", back, text), STR("req_01ARZ3NDEKTSV4RRFFQ69G5FAV")));
     assert_int_equal(id_wall_ms(back), INT64_C(1469922850259));
     for (int i = 0; i < 1000; i++) {
         id = id_new(1000 + i * 300);

@@ -98,8 +98,11 @@ bool cli_api(const struct cli_server *s, const char *method, const char *path, s
     snprintf(auth, sizeof(auth), "Authorization: Bearer %s", s->key);
     const char *const headers[] = {"Content-Type: application/json",
                                    s->key[0] != '\0' ? auth : NULL, NULL};
-    struct outbound_request rq = {.method = method, .url = url, .headers = headers,
-                                  .body = request, .timeout_ms = TIMEOUT_MS,
+    struct outbound_request rq = {.method = method,
+                                  .url = url,
+                                  .headers = headers,
+                                  .body = request,
+                                  .timeout_ms = TIMEOUT_MS,
                                   .body_bytes_max = BODY_MAX};
     enum err e = outbound_call(&rq, &a, why);
     bool ok = e == OK && a.status >= 200 && a.status < 300;

@@ -78,8 +78,8 @@ static size_t name_words(const struct cli_verb *v, int argc, char **argv)
     return n;
 }
 
-static const struct cli_verb *find_verb(const struct cli_verb *const *tables, int argc,
-                                        char **argv, size_t *ret_words)
+static const struct cli_verb *find_verb(const struct cli_verb *const *tables, int argc, char **argv,
+                                        size_t *ret_words)
 {
     const struct cli_verb *best = NULL;
     *ret_words = 0;
@@ -298,7 +298,8 @@ enum err cli_completion(const struct cli_verb *const *tables, const char *shell,
     if (strcmp(shell, "fish") == 0) {
         for (const struct cli_verb *const *t = tables; *t != NULL; t++)
             for (const struct cli_verb *v = *t; v->name != NULL; v++)
-                buf_printf(out, "complete -c tollgate -f -n '__fish_use_subcommand' -a '%s' -d \"%s\"\n",
+                buf_printf(out,
+                           "complete -c tollgate -f -n '__fish_use_subcommand' -a '%s' -d \"%s\"\n",
                            v->name, v->summary);
         return OK;
     }

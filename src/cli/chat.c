@@ -193,9 +193,14 @@ int cli_run_chat(struct cli_args *args)
     snprintf(auth, sizeof(auth), "Authorization: Bearer %s", s.key);
     const char *const headers[] = {"Content-Type: application/json", auth, NULL};
     struct outbound_answer a;
-    struct outbound_request call = {.method = "POST", .url = url, .headers = headers,
-                                    .body = buf_str(&rq), .timeout_ms = TIMEOUT_MS,
-                                    .body_bytes_max = 1u << 20, .on_bytes = on_bytes, .arg = &c};
+    struct outbound_request call = {.method = "POST",
+                                    .url = url,
+                                    .headers = headers,
+                                    .body = buf_str(&rq),
+                                    .timeout_ms = TIMEOUT_MS,
+                                    .body_bytes_max = 1u << 20,
+                                    .on_bytes = on_bytes,
+                                    .arg = &c};
     enum err e = outbound_call(&call, &a, why);
     bool ok = e == OK && a.status == 200 && !c.failed;
     if (e != OK)

@@ -21,7 +21,7 @@
 #define CLI_OPTIONS_MAX 24
 
 struct cli_option {
-    const char *name;  /* without dashes */
+    const char *name; /* without dashes */
     const char *value; /* what stands for the value in the help; NULL: a flag */
     bool required;
     const char *help;
@@ -63,7 +63,8 @@ bool cli_flag(const struct cli_args *a, const char *option);
 /* Says it on standard error and returns CLI_FAILED. */
 int cli_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int cli_wrong_usage(const struct cli_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Prints a JSON result: as it is with --json, else an object as lines, an array as a table that fits
+/* Prints a JSON result: as it is with --json, else an object as lines, an array as a table that
+ * fits
  * the terminal. */
 void cli_print(const struct cli_args *a, struct str json);
 /* A completion script for the shell: "bash", "zsh", "fish". ERR_INVALID_REQUEST for another. */

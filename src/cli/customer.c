@@ -155,8 +155,8 @@ static int run_help(struct cli_args *a)
     return found ? CLI_DONE : CLI_USAGE;
 }
 
-static const struct cli_option history_options[] = {
-    {"limit", "N", false, "how many calls (20)"}, {NULL, NULL, false, NULL}};
+static const struct cli_option history_options[] = {{"limit", "N", false, "how many calls (20)"},
+                                                    {NULL, NULL, false, NULL}};
 static const struct cli_option rotate_options[] = {
     {"grace", "SECONDS", false, "how long the old key still works (0)"}, {NULL, NULL, false, NULL}};
 static const struct cli_option chat_options[] = {

@@ -31,7 +31,8 @@ static size_t width_of(struct str s)
     return n;
 }
 
-/* A value as people read it. Control characters are shown as blanks, so that no name can write on the
+/* A value as people read it. Control characters are shown as blanks, so that no name can write on
+ * the
  * terminal. */
 static struct str text_of(struct arena *a, struct str value)
 {

@@ -33,8 +33,7 @@ enum err control_me_usage(void *control, const struct http_request *r, struct ht
 enum err control_keys_validate(void *control, const struct http_request *r,
                                struct http_reply *reply);
 enum err control_keys_list(void *control, const struct http_request *r, struct http_reply *reply);
-enum err control_keys_rotate(void *control, const struct http_request *r,
-                             struct http_reply *reply);
+enum err control_keys_rotate(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_metrics(void *control, const struct http_request *r, struct http_reply *reply);
 struct http_route control_route_health(struct control *c);
 struct http_route control_route_ready(struct control *c);

@@ -117,8 +117,7 @@ static enum err read_grace(const struct http_request *r, struct http_reply *repl
     return OK;
 }
 
-enum err control_keys_rotate(void *control, const struct http_request *r,
-                             struct http_reply *reply)
+enum err control_keys_rotate(void *control, const struct http_request *r, struct http_reply *reply)
 {
     struct control *c = control;
     struct identity_key *key = NULL;

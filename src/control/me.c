@@ -51,8 +51,8 @@ struct period {
     int64_t start_us, end_us, recent;
 };
 
-static enum err read_period(const struct http_request *r, struct http_reply *reply,
-                            int64_t now_us, struct period *p)
+static enum err read_period(const struct http_request *r, struct http_reply *reply, int64_t now_us,
+                            struct period *p)
 {
     struct str v;
     uint64_t n = RECENT_DEFAULT;

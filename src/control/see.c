@@ -3,7 +3,6 @@
 #include "control/control.h"
 #include "observe/observe.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -31,22 +30,22 @@ static void ready_ready(void *arg, struct http_exchange *x)
     http_start(x, ok ? 200 : 503);
     http_set(x, STR("Cache-Control"), STR("no-store"));
     http_body(x, STR("application/json"),
-              ok                            ? STR("{\"status\":\"ready\"}")
+              ok                          ? STR("{\"status\":\"ready\"}")
               : atomic_load(&c->draining) ? STR("{\"status\":\"draining\"}")
-              : !ledger                     ? STR("{\"status\":\"ledger_unavailable\"}")
-                                            : STR("{\"status\":\"starting\"}"));
+              : !ledger                   ? STR("{\"status\":\"ledger_unavailable\"}")
+                                          : STR("{\"status\":\"starting\"}"));
 }
 
 struct http_route control_route_health(struct control *c)
 {
-    return (struct http_route){.method = "GET", .path = "/health", .lane = HTTP_FAST,
-                               .ready = health_ready, .arg = c};
+    return (struct http_route){
+        .method = "GET", .path = "/health", .lane = HTTP_FAST, .ready = health_ready, .arg = c};
 }
 
 struct http_route control_route_ready(struct control *c)
 {
-    return (struct http_route){.method = "GET", .path = "/ready", .lane = HTTP_FAST,
-                               .ready = ready_ready, .arg = c};
+    return (struct http_route){
+        .method = "GET", .path = "/ready", .lane = HTTP_FAST, .ready = ready_ready, .arg = c};
 }
 
 static bool may_see_metrics(const struct control *c, const struct http_request *r)
@@ -55,20 +54,24 @@ static bool may_see_metrics(const struct control *c, const struct http_request *
     struct str token = str_c(c->metrics_token);
     if (token.n == 0)
         return str_starts(r->peer, STR("127.")) || str_eq(r->peer, STR("::1"));
-    return auth.p != NULL && str_starts_nocase(auth, STR("bearer ")) &&
-           auth.n == token.n + 7 && crypto_eq(auth.p + 7, token.p, token.n);
+    return auth.p != NULL && str_starts_nocase(auth, STR("bearer ")) && auth.n == token.n + 7 &&
+           crypto_eq(auth.p + 7, token.p, token.n);
 }
 
+/* The second figure of statm, in pages (proc(5)). */
 static int64_t resident_bytes(void)
 {
-    int64_t pages = 0, resident = 0;
+    char text[128];
+    uint64_t pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
-    if (f == NULL)
+    size_t n = f != NULL ? fread(text, 1, sizeof(text), f) : 0;
+    if (f != NULL)
+        fclose(f);
+    struct str rest = str_of(text, n);
+    str_cut(&rest, ' ');
+    if (!str_to_u64(str_cut(&rest, ' '), INT32_MAX, &pages))
         return 0;
-    if (fscanf(f, "%" SCNd64 " %" SCNd64, &pages, &resident) != 2)
-        resident = 0;
-    fclose(f);
-    return resident * sysconf(_SC_PAGESIZE);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
 enum err control_metrics(void *control, const struct http_request *r, struct http_reply *reply)
@@ -89,8 +92,7 @@ enum err control_metrics(void *control, const struct http_request *r, struct htt
                   (int64_t)l.write_offs);
     observe_gauge(b, "tollgate_store_commits", "commits since the start", (int64_t)s.commits);
     observe_gauge(b, "tollgate_store_records", "records in those commits", (int64_t)s.records);
-    observe_gauge(b, "tollgate_store_commit_p50_microseconds", "median commit",
-                  s.commit_us_p50);
+    observe_gauge(b, "tollgate_store_commit_p50_microseconds", "median commit", s.commit_us_p50);
     observe_gauge(b, "tollgate_store_commit_p99_microseconds", "slow commits", s.commit_us_p99);
     observe_gauge(b, "tollgate_store_wal_bytes", "size of the write-ahead log", s.wal_bytes);
     observe_gauge(b, "tollgate_store_queue", "control writes that wait", (int64_t)s.queue);

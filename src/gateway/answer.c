@@ -1,7 +1,8 @@
 /* What an answer shows of the upstream, and what the customer sees instead. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
-/* Removal of members with the right commas: before the first member that stays, up to that one; after
+/* Removal of members with the right commas: before the first member that stays, up to that one;
+ * after
  * it, from the end of the value before. */
 struct cutter {
     struct edits *edits;

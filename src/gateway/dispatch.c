@@ -1,6 +1,6 @@
 /* The dispatch step: which provider and key, the request as the upstream wants it, and whether
  * another attempt may follow. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 static const struct catalog_candidate *candidate(const struct call *c)
 {
@@ -64,9 +64,8 @@ static void send_request(struct call *c)
     struct arena *a = http_arena(c->x);
     struct edits list = {.n = 0};
     request_edits(c, &list);
-    struct upstream_request rq = {.target = &w->target,
-                                  .method = "POST",
-                                  .timeouts = gl->g->o.timeouts};
+    struct upstream_request rq = {
+        .target = &w->target, .method = "POST", .timeouts = gl->g->o.timeouts};
     rq.path = arena_printf(a, "%s%s", w->path_prefix, c->product->upstream);
     rq.headers = arena_printf(a,
                               "%.*sContent-Type: application/json\r\nAccept: %s\r\n"
@@ -75,10 +74,9 @@ static void send_request(struct call *c)
                               c->rq.stream ? "text/event-stream" : "application/json", c->id_text);
     rq.pieces_n = edits_pieces(&list, c->rq.body, rq.pieces);
     if (a->over) {
-        call_attempt_failed(c,
-                            &(struct upstream_failure){.err = ERR_INTERNAL,
-                                                       .why = "the call's arena is full"},
-                            false);
+        call_attempt_failed(
+            c, &(struct upstream_failure){.err = ERR_INTERNAL, .why = "the call's arena is full"},
+            false);
         return;
     }
     c->dispatched_us = loop_now_us(gl->loop);
@@ -150,9 +148,9 @@ static void refused_settled(struct call *c)
         else if (wait)
             lines = arena_printf(a, "Retry-After: %s\r\n",
                                  c->retry_after[0] != '\0' ? c->retry_after : "1");
-        struct str message =
-            err_info(c->err)->status < 500 ? upstream_safe_message(c, buf_str(&c->answer), a)
-                                           : STR("");
+        struct str message = err_info(c->err)->status < 500
+                                 ? upstream_safe_message(c, buf_str(&c->answer), a)
+                                 : STR("");
         http_error(x, c->err, message, STR(""), lines);
     }
     call_done(c);
@@ -171,8 +169,8 @@ void call_attempt_failed(struct call *c, const struct upstream_failure *f, bool 
     }
     c->err = f != NULL ? f->err : ERR_CLIENT_GONE;
     /* Once the whole request may have arrived, silence does not mean that nothing was served. */
-    bool unknown = f != NULL && f->request_bytes && f->phase >= UPSTREAM_SEND &&
-                   c->status == 0 && f->err != ERR_INTERNAL;
+    bool unknown = f != NULL && f->request_bytes && f->phase >= UPSTREAM_SEND && c->status == 0 &&
+                   f->err != ERR_INTERNAL;
     c->ans.failed = true;
     c->ans.no_outcome = unknown;
     call_settle(c, refused_settled);

@@ -1,5 +1,5 @@
 /* Splicing: the client's or the upstream's JSON with a few values exchanged, the rest untouched. */
-#include "gateway/call.h"
+#include "gateway/edits.h"
 
 void edits_add(struct edits *list, size_t at, size_t n, struct str text)
 {

@@ -1,6 +1,6 @@
 /* What a customer sees when the upstream says no: the contract's codes, and words only when they
  * tell nothing about who stands behind the brand. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define SAFE_MESSAGE_MAX 400
 
@@ -33,10 +33,10 @@ static bool has_nocase(struct str text, struct str word)
 static bool is_safe(const struct call *c, struct str m)
 {
     static const struct str words[] = {
-        {"http:", 5},    {"https:", 6},    {"www.", 4},     {"sk-", 3},       {"bearer", 6},
-        {"api key", 7},  {"api_key", 7},   {"openrouter", 10}, {"openai", 6}, {"anthropic", 9},
-        {"azure", 5},    {"bedrock", 7},   {"vertex", 6},   {"account", 7},   {"billing", 7},
-        {"quota", 5},    {"credit", 6},    {"organization", 12}, {"upstream", 8},
+        {"http:", 5},   {"https:", 6},  {"www.", 4},          {"sk-", 3},      {"bearer", 6},
+        {"api key", 7}, {"api_key", 7}, {"openrouter", 10},   {"openai", 6},   {"anthropic", 9},
+        {"azure", 5},   {"bedrock", 7}, {"vertex", 6},        {"account", 7},  {"billing", 7},
+        {"quota", 5},   {"credit", 6},  {"organization", 12}, {"upstream", 8},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (has_nocase(m, words[i]))

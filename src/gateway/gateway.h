@@ -23,7 +23,7 @@ struct gateway;
 struct gateway_loop;
 
 enum gateway_durability {
-    GATEWAY_STRICT,  /* hold durable before the request leaves, settlement before the last byte */
+    GATEWAY_STRICT, /* hold durable before the request leaves, settlement before the last byte */
     GATEWAY_OVERLAP, /* the request leaves at once, the first byte waits for the hold */
     GATEWAY_RELAXED, /* nothing waits */
     GATEWAY_DURABILITY__COUNT
@@ -57,8 +57,8 @@ void gateway_provider_detach(void *gateway, void *attached);
 void gateway_attach(struct gateway *g, struct ledger *ledger, struct catalog *catalog);
 /* Decides every hold that a crash left open: void, settle by policy, or ask the upstream. Before
  * the first loop. ret_unresolved counts those whose outcome stays unknown. */
-MUST enum err gateway_recover(struct gateway *g, int64_t wall_us, int *ret_voided,
-                              int *ret_settled, int *ret_unresolved);
+MUST enum err gateway_recover(struct gateway *g, int64_t wall_us, int *ret_voided, int *ret_settled,
+                              int *ret_unresolved);
 
 MUST enum err gateway_loop_new(struct gateway *g, struct loop *loop,
                                struct gateway_loop **ret_loop);
@@ -89,12 +89,10 @@ struct gateway_usage_sums {
 MUST enum err gateway_usage_json(struct gateway *g, struct id team, int64_t start_us,
                                  int64_t end_us, int64_t recent, struct buf *json);
 /* Calls whose outcome is unknown, newest first, as a JSON array. */
-MUST enum err gateway_unresolved_json(struct gateway *g, struct store_conn *conn,
-                                      struct buf *json);
+MUST enum err gateway_unresolved_json(struct gateway *g, struct store_conn *conn, struct buf *json);
 /* Usage lines against the ledger's postings, per team: mismatches are lines in the report. */
-MUST enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn,
-                                   uint64_t *ret_lines, uint64_t *ret_mismatches,
-                                   struct buf *report);
+MUST enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64_t *ret_lines,
+                                   uint64_t *ret_mismatches, struct buf *report);
 /* For ledger_explain: an about as JSON text. */
 void gateway_about_json(void *gateway, const char *record, struct str about, struct buf *json);
 /* Writes the body of an error in the shape of /v1. */

@@ -1,6 +1,7 @@
-/* An answer that is one JSON text: buffered so that its head can carry the cost; a larger one passes
+/* An answer that is one JSON text: buffered so that its head can carry the cost; a larger one
+ * passes
  * through, its end held back until the usage in it is read. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define TAIL_BYTES (64u * 1024)
 #define QUEUE_HIGH (512u * 1024)
@@ -166,8 +167,10 @@ static void large_end(struct call *c)
 
 static void not_an_answer(struct call *c, bool unknown)
 {
-    struct upstream_failure f = {.err = ERR_UPSTREAM_ERROR, .phase = UPSTREAM_BODY,
-                                 .request_bytes = true, .response_bytes = true,
+    struct upstream_failure f = {.err = ERR_UPSTREAM_ERROR,
+                                 .phase = UPSTREAM_BODY,
+                                 .request_bytes = true,
+                                 .response_bytes = true,
                                  .why = "the upstream's answer is no completion"};
     observe_say("warn", "upstream_failed", "%s: %s", c->id_text, f.why);
     buf_reset(&c->answer);

@@ -1,5 +1,5 @@
 /* The meter step: what the upstream says, handed to the kind of answer that it is. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define ERROR_BODY_MAX (64u * 1024)
 

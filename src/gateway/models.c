@@ -1,5 +1,5 @@
 /* GET /v1/models and /v1/models/{id}: what is sold, at the customer's prices. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 static void price_member(struct buf *b, const char *name, struct pico price, int64_t markup_ppm)
 {
@@ -28,10 +28,11 @@ static void pricing(struct buf *b, const struct catalog_plan *plan)
     buf_byte(b, '}');
 }
 
-static void model_json(struct buf *b, const struct catalog_model *m, const struct catalog_plan *plan)
+static void model_json(struct buf *b, const struct catalog_model *m,
+                       const struct catalog_plan *plan)
 {
     size_t slash = str_index(m->id, '/');
-    struct str owner = m->owned_by.n != 0    ? m->owned_by
+    struct str owner = m->owned_by.n != 0  ? m->owned_by
                        : slash != SIZE_MAX ? str_upto(m->id, slash)
                                            : STR("system");
     buf_json_comma(b);
@@ -110,7 +111,8 @@ static void model_ready(void *arg, struct http_exchange *x)
     catalog_unref(&s);
 }
 
-/* With models_public off a key is asked for; one that is not in memory yet counts by its form, since
+/* With models_public off a key is asked for; one that is not in memory yet counts by its form,
+ * since
  * the list is no secret worth a look-up. */
 static bool models_head(void *arg, struct http_exchange *x)
 {
@@ -129,12 +131,20 @@ static bool models_head(void *arg, struct http_exchange *x)
 
 struct http_route gateway_route_models(struct gateway_loop *gl)
 {
-    return (struct http_route){.method = "GET", .path = "/v1/models", .lane = HTTP_FAST,
-                               .head = models_head, .ready = models_ready, .arg = gl};
+    return (struct http_route){.method = "GET",
+                               .path = "/v1/models",
+                               .lane = HTTP_FAST,
+                               .head = models_head,
+                               .ready = models_ready,
+                               .arg = gl};
 }
 
 struct http_route gateway_route_model(struct gateway_loop *gl)
 {
-    return (struct http_route){.method = "GET", .path = "/v1/models/{id*}", .lane = HTTP_FAST,
-                               .head = models_head, .ready = model_ready, .arg = gl};
+    return (struct http_route){.method = "GET",
+                               .path = "/v1/models/{id*}",
+                               .lane = HTTP_FAST,
+                               .head = models_head,
+                               .ready = model_ready,
+                               .arg = gl};
 }

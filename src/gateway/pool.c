@@ -1,5 +1,5 @@
 /* Calls: taken from and given back to the loop's free list; and waiting for the disk. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 #include "base/mem.h"
 
 #define ANSWER_KEEP_BYTES (256u * 1024)

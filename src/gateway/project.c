@@ -1,6 +1,7 @@
-/* Usage lines and their hourly sums, written behind the ledger's journal in its own transactions. */
+/* Usage lines and their hourly sums, written behind the ledger's journal in its own transactions.
+ */
 #include "base/mem.h"
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define SLOTS 8192
 #define TEXT_BYTES (1u << 20)
@@ -50,7 +51,10 @@ static struct sum *slot_of(struct rollup *r, struct id team, struct id key, stru
     for (size_t i = (size_t)h % SLOTS;; i = (i + 1) % SLOTS) {
         struct sum *s = &r->slot[i];
         if (!s->used) {
-            *s = (struct sum){.used = true, .team = team, .key = key, .hour = hour,
+            *s = (struct sum){.used = true,
+                              .team = team,
+                              .key = key,
+                              .hour = hour,
                               .model = arena_dup(&r->text, model)};
             r->n++;
             return s;
@@ -108,12 +112,11 @@ static enum err add_line(struct store_conn *conn, const struct ledger_outcome *o
         about_text(a, ABOUT_PROVIDER), about_text(a, ABOUT_UPSTREAM_MODEL), o->upstream_id,
         about_int(a, ABOUT_PRODUCT), about_int(a, ABOUT_STREAM), about_int(a, ABOUT_STATUS),
         about_text(a, ABOUT_ERROR), about_int(a, ABOUT_BASIS), about_int(a, ABOUT_INPUT),
-        about_int(a, ABOUT_OUTPUT), about_int(a, ABOUT_CACHE_READ),
-        about_int(a, ABOUT_CACHE_WRITE), about_int(a, ABOUT_REASONING), o->charge, o->cost,
-        o->written_off, about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE),
-        about_int(a, ABOUT_MARKUP), (int64_t)o->attempts, about_int(a, ABOUT_STARTED),
-        about_int(a, ABOUT_FIRST_BYTE), o->ended_us, (int64_t)o->unresolved,
-        about_text(a, ABOUT_RAW_USAGE));
+        about_int(a, ABOUT_OUTPUT), about_int(a, ABOUT_CACHE_READ), about_int(a, ABOUT_CACHE_WRITE),
+        about_int(a, ABOUT_REASONING), o->charge, o->cost, o->written_off,
+        about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE), about_int(a, ABOUT_MARKUP),
+        (int64_t)o->attempts, about_int(a, ABOUT_STARTED), about_int(a, ABOUT_FIRST_BYTE),
+        o->ended_us, (int64_t)o->unresolved, about_text(a, ABOUT_RAW_USAGE));
 }
 
 static enum err outcome(void *gateway, struct store_conn *conn, const struct ledger_outcome *o)

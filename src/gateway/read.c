@@ -1,13 +1,13 @@
 /* The read step: one pass over the body for form, one walk for what the call depends on. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define CAP_MAX 100000000
 #define CHOICES_MAX 128
 
 /* Members that change the model or the price behind our back, and are therefore refused. */
 static const struct str refused[] = {
-    {"models", 6},   {"route", 5},  {"provider", 8}, {"plugins", 7},
-    {"preset", 6},   {"audio", 5},  {"modalities", 10}, {"web_search_options", 18},
+    {"models", 6}, {"route", 5}, {"provider", 8},    {"plugins", 7},
+    {"preset", 6}, {"audio", 5}, {"modalities", 10}, {"web_search_options", 18},
 };
 
 enum member {
@@ -24,8 +24,8 @@ enum member {
     M__COUNT
 };
 static const char *const member_name[M__COUNT] = {
-    "model", "stream",  "stream_options", "max_tokens", "max_completion_tokens",
-    "n",     "best_of", NULL,             "tools",      "service_tier"};
+    "model",   "stream", "stream_options", "max_tokens",  "max_completion_tokens", "n",
+    "best_of", NULL,     "tools",          "service_tier"};
 
 struct reading {
     struct call *c;
@@ -140,8 +140,9 @@ static int64_t media_tokens(const struct gateway_options *o, struct str messages
     int64_t tokens = 0;
     struct json_walk m = json_walk_of(messages);
     while (json_next(&m)) {
-        struct str content =
-            json_type_of(m.value) == JSON_OBJECT ? json_get(m.value, STR("content")) : STR("");
+        struct str content = json_type_of(m.value) == JSON_OBJECT
+                                 ? json_get(m.value, STR("content"))
+                                 : STR("");
         if (json_type_of(content) != JSON_ARRAY)
             continue;
         struct json_walk p = json_walk_of(content);

@@ -1,7 +1,8 @@
-/* After a crash: every hold that has no end gets one. Not dispatched: void. Dispatched: by policy, on
+/* After a crash: every hold that has no end gets one. Not dispatched: void. Dispatched: by policy,
+ * on
  * the operator's list, unless the upstream's receipt can be had. */
 #include "base/clock.h"
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 struct recovery {
     struct gateway *g;
@@ -40,8 +41,8 @@ static void end_one(void *arg, struct ledger *ledger, const struct ledger_outcom
         about_put_text(&about, ABOUT_ERROR, STR("outcome_unknown"));
         if (charge.v != 0)
             about_put_int(&about, ABOUT_BASIS, BASIS_ESTIMATED);
-        struct ledger_settlement s = {.charge = charge, .unresolved = true, .wall_us = r->wall_us,
-                                      .about = buf_str(&about)};
+        struct ledger_settlement s = {
+            .charge = charge, .unresolved = true, .wall_us = r->wall_us, .about = buf_str(&about)};
         e = ledger_recover_settle(ledger, o->call, &s);
         r->settled += e == OK;
         r->unresolved += e == OK;

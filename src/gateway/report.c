@@ -1,7 +1,7 @@
 /* What is read of the past: one generation, a team's usage, calls without a known outcome, and the
  * proof that usage and ledger agree. Slow lane. */
 #include "base/clock.h"
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define DAYS_MAX 3660
 

@@ -1,7 +1,8 @@
-/* A call whose outcome is not known: the upstream keeps receipts (OpenRouter's generation), so it is
+/* A call whose outcome is not known: the upstream keeps receipts (OpenRouter's generation), so it
+ * is
  * asked a few times; at most 60 s after the end the house's policy decides.
  * Source: OpenRouter API, GET /generation?id=. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define ASK_MAX 5
 #define RECEIPT_BYTES_MAX (64u * 1024)

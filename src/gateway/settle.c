@@ -1,6 +1,7 @@
-/* The settle step: one record that posts the charge, the answer's last byte behind it, the log line,
+/* The settle step: one record that posts the charge, the answer's last byte behind it, the log
+ * line,
  * and the end of the call. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 void call_note_upstream_id(struct call *c, struct str id)
 {
@@ -168,12 +169,15 @@ void call_settle(struct call *c, call_next_f next)
     buf_reset(&gl->log);
     call_end_about(c, &gl->log);
     if (was_served(c) || c->unresolved || c->charge.v != 0) {
-        struct ledger_settlement s = {.charge = c->charge, .cost = c->cost,
-                                      .unresolved = c->unresolved, .wall_us = wall,
+        struct ledger_settlement s = {.charge = c->charge,
+                                      .cost = c->cost,
+                                      .unresolved = c->unresolved,
+                                      .wall_us = wall,
                                       .about = buf_str(&gl->log)};
         ticket = ledger_hold_settle(gl->lane, &c->hold, &s, &c->written_off);
         if (c->written_off.v != 0)
-            observe_say("alert", "written_off", "%s cost more than its wallet could pay", c->id_text);
+            observe_say("alert", "written_off", "%s cost more than its wallet could pay",
+                        c->id_text);
     } else {
         ticket = ledger_hold_void(gl->lane, &c->hold, wall, buf_str(&gl->log));
     }

@@ -1,13 +1,13 @@
 /* The steps of a call up to its hold, in the order of refusals. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 #include "base/mem.h"
 
-const struct product product_chat = {PRODUCT_CHAT, "chat",     "/v1/chat/completions",
-                                     "/chat/completions", "messages", true, true};
-const struct product product_completions = {PRODUCT_COMPLETIONS, "completions", "/v1/completions",
-                                            "/completions", "prompt", true, true};
-const struct product product_embeddings = {PRODUCT_EMBEDDINGS, "embeddings", "/v1/embeddings",
-                                           "/embeddings", "input", false, false};
+const struct product product_chat = {
+    PRODUCT_CHAT, "chat", "/v1/chat/completions", "/chat/completions", "messages", true, true};
+const struct product product_completions = {
+    PRODUCT_COMPLETIONS, "completions", "/v1/completions", "/completions", "prompt", true, true};
+const struct product product_embeddings = {
+    PRODUCT_EMBEDDINGS, "embeddings", "/v1/embeddings", "/embeddings", "input", false, false};
 
 static const struct http_events exchange_events = {call_client_drained, call_client_gone};
 
@@ -61,8 +61,7 @@ static void count_refusal(enum err e)
         observe_add(METRIC_REFUSED_CREDIT, 1);
 }
 
-void call_refuse(struct call *c, enum err e, struct str message, struct str param,
-                 struct str lines)
+void call_refuse(struct call *c, enum err e, struct str message, struct str param, struct str lines)
 {
     count_refusal(e);
     c->err = e;
@@ -242,10 +241,10 @@ static enum err step_limit(struct call *c)
     int64_t most = limits_max_tokens(g->o.limits, c->key->team, c->key->user, c->key->key);
     struct arena *a = http_arena(c->x);
     if (most > 0 && c->rq.has_cap && c->rq.cap > most) {
-        call_refuse(c, ERR_VALIDATION_FAILED,
-                    arena_printf(a, "'max_tokens' may be at most %lld for this key.",
-                                 (long long)most),
-                    STR("max_tokens"), STR(""));
+        call_refuse(
+            c, ERR_VALIDATION_FAILED,
+            arena_printf(a, "'max_tokens' may be at most %lld for this key.", (long long)most),
+            STR("max_tokens"), STR(""));
         return ERR_VALIDATION_FAILED;
     }
     struct limits_denial d = {0};
@@ -257,9 +256,8 @@ static enum err step_limit(struct call *c)
     int64_t ms = (d.retry_us + 999) / 1000;
     struct str lines = arena_printf(a, "Retry-After: %lld\r\nretry-after-ms: %lld\r\n",
                                     (long long)((ms + 999) / 1000), (long long)ms);
-    struct str message =
-        arena_printf(a, "Over the limit of %lld %s per %s. Try again in %lld ms.",
-                     (long long)d.value, d.limit, d.scope, (long long)ms);
+    struct str message = arena_printf(a, "Over the limit of %lld %s per %s. Try again in %lld ms.",
+                                      (long long)d.value, d.limit, d.scope, (long long)ms);
     call_refuse(c, e, message, STR(""), e == ERR_RATE_LIMITED ? lines : STR(""));
     return e;
 }
@@ -316,7 +314,8 @@ static enum err quote(struct call *c, struct nano budget, int64_t *ret_affordabl
     if (c->plan.price == NULL || !c->product->has_output)
         return ERR_INSUFFICIENT_CREDITS;
     int64_t tokens = catalog_affordable(&c->plan, c->rq.input_estimate, budget,
-                                        c->output_cap * c->rq.n) / c->rq.n;
+                                        c->output_cap * c->rq.n) /
+                     c->rq.n;
     *ret_affordable = tokens;
     if (tokens < 1 || c->rq.has_cap)
         return ERR_INSUFFICIENT_CREDITS;
@@ -343,10 +342,10 @@ static void step_quote(struct call *c)
         call_refuse(c, e, message, STR("model"), STR(""));
         return;
     }
-    c->hold = (struct ledger_hold){.call = c->id,
-                                   .wallet = ledger_find(g->ledger, c->key->wallet),
-                                   .caps = {find_cap(c, c->key->key_cap),
-                                            find_cap(c, c->key->member_cap)}};
+    c->hold = (struct ledger_hold){
+        .call = c->id,
+        .wallet = ledger_find(g->ledger, c->key->wallet),
+        .caps = {find_cap(c, c->key->key_cap), find_cap(c, c->key->member_cap)}};
     if (c->hold.wallet == NULL || !ledger_is_available(g->ledger)) {
         call_refuse(c, c->hold.wallet == NULL ? ERR_INTERNAL : ERR_LEDGER_UNAVAILABLE, STR(""),
                     STR(""), STR("Retry-After: 5\r\n"));
@@ -417,11 +416,12 @@ static void step_read(struct call *c)
         e = media_check(c);
     if (e == OK)
         e = call_read(c, &message, &param);
-    if (e == OK && atomic_load_explicit(gl->g->o.buffered, memory_order_relaxed) >
-                       gl->g->o.buffered_max)
+    if (e == OK &&
+        atomic_load_explicit(gl->g->o.buffered, memory_order_relaxed) > gl->g->o.buffered_max)
         e = ERR_OVERLOADED;
     if (e != OK) {
-        call_refuse(c, e, message, param, e == ERR_OVERLOADED ? STR("Retry-After: 1\r\n") : STR(""));
+        call_refuse(c, e, message, param,
+                    e == ERR_OVERLOADED ? STR("Retry-After: 1\r\n") : STR(""));
         return;
     }
     if (step_limit(c) == OK)

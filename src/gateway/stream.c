@@ -1,6 +1,6 @@
 /* An answer that is a stream of events: relayed as it arrives, in bounded memory. What ends it (the
  * usage chunk and [DONE]) is held back until the settlement is durable. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define EVENT_BYTES_MAX (4u << 20)
 #define QUEUE_HIGH (256u * 1024)

@@ -1,5 +1,5 @@
 /* Usage figures: read from the upstream's own object, priced, and shown as the customer's. */
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #define TOKENS_MAX INT64_C(1000000000)
 
@@ -125,13 +125,14 @@ void usage_charge(struct call *c)
         c->charge = NANO(0);
         c->basis = BASIS_PROVIDER_USAGE;
     } else if (price_it(c) != OK) {
-        observe_say("error", "charge_out_of_bounds", "the charge of %s is out of bounds; the hold is taken",
-                    c->id_text);
+        observe_say("error", "charge_out_of_bounds",
+                    "the charge of %s is out of bounds; the hold is taken", c->id_text);
         c->charge = c->quote;
         c->basis = BASIS_ESTIMATED;
     }
     c->cost = a->cost;
-    if (!a->has_cost && (c->plan.price == NULL || catalog_cost(&c->plan, &a->usage, &c->cost) != OK))
+    if (!a->has_cost &&
+        (c->plan.price == NULL || catalog_cost(&c->plan, &a->usage, &c->cost) != OK))
         c->cost = NANO(0);
 }
 

@@ -1,6 +1,6 @@
 /* The gateway itself: options, providers as targets, loops with their lanes and pools. */
 #include "base/mem.h"
-#include "gateway/call.h"
+#include "gateway/steps.h"
 
 #include <stdio.h>
 
@@ -120,8 +120,9 @@ static void tick(void *gateway_loop)
         if (c->dispatched_us != 0 || c->settled || now - c->read_us < HOLD_WAIT_US_MAX)
             continue;
         call_wait_cancel(c);
-        call_attempt_failed(c, &(struct upstream_failure){.err = ERR_LEDGER_UNAVAILABLE,
-                                                          .why = "the hold is not durable"},
+        call_attempt_failed(c,
+                            &(struct upstream_failure){.err = ERR_LEDGER_UNAVAILABLE,
+                                                       .why = "the hold is not durable"},
                             false);
     }
     int64_t slow = loop_turn_us_max(gl->loop);

@@ -48,8 +48,8 @@ bool outbound_address_is_public(const struct sockaddr *address)
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     static const uint8_t nat64[12] = {0, 0x64, 0xFF, 0x9B};
     if (memcmp(b, mapped, 12) == 0 || memcmp(b, nat64, 12) == 0)
-        return ipv4_is_public((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 |
-                              (uint32_t)b[14] << 8 | b[15]);
+        return ipv4_is_public((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 |
+                              b[15]);
     if (b[0] == 0x20 && b[1] == 0x02)
         return ipv4_is_public((uint32_t)b[2] << 24 | (uint32_t)b[3] << 16 | (uint32_t)b[4] << 8 |
                               b[5]);
@@ -190,7 +190,7 @@ enum err outbound_call(const struct outbound_request *r, struct outbound_answer 
     curl_easy_cleanup(h);
     if (code != CURLE_OK) {
         snprintf(ret_why, OUTBOUND_WHY_MAX, "%s",
-                 refused ? "the address is not public"
+                 refused            ? "the address is not public"
                  : error[0] != '\0' ? error
                                     : curl_easy_strerror(code));
         return err_of(code, refused);

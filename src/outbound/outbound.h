@@ -7,7 +7,8 @@
  * Units: ms, bytes.
  * Errors: UPSTREAM_UNAVAILABLE (no connection), UPSTREAM_TIMEOUT, UPSTREAM_ERROR (broken answer, or
  * larger than asked for), FORBIDDEN (the guard refused the address). ret_why says more.
- * Always: no redirects; TLS is verified; with `guarded` only public addresses are connected to, which
+ * Always: no redirects; TLS is verified; with `guarded` only public addresses are connected to,
+ * which
  * is checked on the address of the connection, not on the name. */
 #ifndef OUTBOUND_OUTBOUND_H
 #define OUTBOUND_OUTBOUND_H
@@ -22,12 +23,12 @@ struct outbound_request {
     const char *method;
     const char *url;
     const char *const *headers; /* "Name: value", ends with NULL; may be NULL */
-    struct str body;            /* empty: none */
+    struct str body; /* empty: none */
     int64_t timeout_ms;
     size_t body_bytes_max;
     const char *ca_file; /* NULL: the system's */
     const char *unix_socket; /* NULL: TCP */
-    bool guarded;        /* the address comes from a customer */
+    bool guarded; /* the address comes from a customer */
     /* When set, a 2xx body is handed over as it arrives instead of being collected. */
     void (*on_bytes)(void *arg, struct str bytes);
     void *arg;

@@ -16,11 +16,14 @@
     CONF(server, tls_cert, STR, "", "PEM file with the certificate chain")                         \
     CONF(server, tls_key, STR, "", "PEM file with the private key")                                \
     CONF(server, threads, INT, "0", "event loops; 0: one per core")                                \
-    CONF(server, public_url, STR, "", "where customers reach this server, e.g. https://api.example.com")    \
-    CONF(server, trusted_proxies, STR, "", "addresses or nets whose X-Forwarded-For counts, comma separated") \
+    CONF(server, public_url, STR, "",                                                              \
+         "where customers reach this server, e.g. https://api.example.com")                        \
+    CONF(server, trusted_proxies, STR, "",                                                         \
+         "addresses or nets whose X-Forwarded-For counts, comma separated")                        \
     CONF(server, cors_origins, STR, "", "origins that browsers may call from, comma separated")    \
     CONF(server, metrics_listen, STR, "", "own listener for /metrics, e.g. 127.0.0.1:9187")        \
-    CONF(server, metrics_token, STR, "", "bearer token that /metrics asks for; empty: loopback only") \
+    CONF(server, metrics_token, STR, "",                                                           \
+         "bearer token that /metrics asks for; empty: loopback only")                              \
     CONF(server, body_bytes_max, SIZE, "32M", "largest body on /v1")                               \
     CONF(server, buffered_bytes_max, SIZE, "1G", "bodies and answers in memory, all together")     \
     CONF(server, connections_max, INT, "20000", "open connections per event loop")                 \
@@ -41,8 +44,10 @@
     CONF(gateway, image_tokens, INT, "2048", "held per image in a prompt")                         \
     CONF(gateway, file_tokens, INT, "65536", "held at most per file or audio in a prompt")         \
     CONF(gateway, unpriced_hold, USD, "0.25", "held when only the provider knows the price")       \
-    CONF(gateway, answer_bytes_max, SIZE, "8M", "answers up to this are buffered to carry their cost") \
-    CONF(gateway, unknown_outcome, POLICY, "checkpoint", "what a call costs whose outcome is unknown") \
+    CONF(gateway, answer_bytes_max, SIZE, "8M",                                                    \
+         "answers up to this are buffered to carry their cost")                                    \
+    CONF(gateway, unknown_outcome, POLICY, "checkpoint",                                           \
+         "what a call costs whose outcome is unknown")                                             \
     CONF(gateway, top_up_url, STR, "", "where a customer buys credit; empty: public_url/billing")  \
     CONF(gateway, models_public, BOOL, "yes", "GET /v1/models without a key")                      \
     CONF(gateway, attempts_max, INT, "4", "attempts per call before the first byte")               \
