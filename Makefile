@@ -247,7 +247,7 @@ bench: all
 
 # The suites named, built first as each needs it.
 SUITES ?= tidy tidy-test unit fuzz-replay scenarios clients browser torture
-suites: all $(UNITS) $(REPLAYS) $(if $(filter torture,$(SUITES)),$(if $(wildcard tests/torture/run),faults))
+suites: all $(BUILD)/httpd $(UNITS) $(REPLAYS) $(if $(filter torture,$(SUITES)),$(if $(wildcard tests/torture/run),faults))
 	@$(RUN_TESTS) $(SUITES)
 
 test:
@@ -312,3 +312,5 @@ help:
 #: make lib ROOM=r             one room's archive
 #: make clean
 #: BUILD=dir goes with every one of them; -jN too (default: all cores).
+
+include tests/scenarios/httpd.mk

@@ -144,7 +144,9 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     if (e != OK)
         return e;
     struct gateway_options go = gateway_options_of(h);
+    memcpy(go.seal, co.seal, sizeof(go.seal));
     e = gateway_new(&go, &h->gateway, why);
+    mem_wipe(go.seal, sizeof(go.seal));
     co.arg = h->gateway;
     if (e == OK)
         e = catalog_new(h->store, &co, &h->catalog, why);

@@ -8,10 +8,12 @@
 #include "app/verbs.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "gateway/idempotency.h"
 #include "observe/observe.h"
 #include "tbl/routes.h"
 #include "version.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,6 +135,14 @@ static void finished(void *arg, const struct http_exchange *x, int status, uint6
 
 /* ---- loops ---- */
 
+static void set_port(union loop_addr *addr, uint16_t port)
+{
+    if (addr->sa.sa_family == AF_INET6)
+        addr->in6.sin6_port = htons(port);
+    else
+        addr->in.sin_port = htons(port);
+}
+
 static enum err listen_on(struct lane *l, size_t slot, const char *address, struct loop_tls *tls,
                           bool first, struct buf *why)
 {
@@ -140,6 +150,8 @@ static enum err listen_on(struct lane *l, size_t slot, const char *address, stru
     if (address[0] == '\0')
         return OK;
     enum err e = loop_addr_parse(str_c(address), &addr);
+    if (e == OK && !first) /* of port 0 the first loop has made a real one */
+        set_port(&addr, loop_listener_port(l->server->lanes[0].listeners[slot]));
     if (e == OK)
         e = loop_listen(l->loop, &addr, tls, first, http_server_accept, l->http,
                         &l->listeners[slot]);
@@ -244,7 +256,9 @@ struct expiry {
 static enum err expire(struct store_conn *conn, void *arg)
 {
     struct expiry *x = arg;
-    return ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
+    enum err e = idempotency_expire_in(conn, clock_wall_us());
+    return e != OK ? e
+                   : ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
 }
 
 static void jobs(struct server *s)
@@ -309,12 +323,25 @@ static enum err open_all(struct server *s, struct buf *why)
     return e;
 }
 
+/* The configured address with the port that was really taken. */
+static struct str listens_on(const struct server *s, size_t slot, const char *address,
+                             char text[LOOP_ADDR_TEXT_MAX])
+{
+    union loop_addr addr;
+    must(loop_addr_parse(str_c(address), &addr) == OK);
+    set_port(&addr, loop_listener_port(s->lanes[0].listeners[slot]));
+    return loop_addr_text(&addr, true, text);
+}
+
 static void tell_start(const struct server *s, int64_t began_us)
 {
     const struct house *h = &s->house;
-    printf("tollgate %s listens on http://%s\n", TOLLGATE_VERSION, h->config->server_listen);
+    char text[LOOP_ADDR_TEXT_MAX];
+    printf("tollgate %s listens on http://%.*s\n", TOLLGATE_VERSION,
+           STR_ARG(listens_on(s, 0, h->config->server_listen, text)));
     if (h->config->server_tls_listen[0] != '\0')
-        printf("tollgate listens on https://%s\n", h->config->server_tls_listen);
+        printf("tollgate listens on https://%.*s\n",
+               STR_ARG(listens_on(s, 1, h->config->server_tls_listen, text)));
     fflush(stdout);
     observe_say("info", "started", "ready in %lld ms; %d loops; database %s",
                 (long long)((clock_mono_us() - began_us) / 1000), (int)s->lanes_n,

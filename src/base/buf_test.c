@@ -80,7 +80,8 @@ static void test_json(void **state)
     buf_add(&b, STR("]}"));
     assert_true(str_eq(
         buf_str(&b),
-        STR("{\"s\":\"a\\\"\\\\\\n\\r\\t\\u0001\\u007f\xC3\xA4\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\","
+        STR("{\"s\":"
+            "\"a\\\"\\\\\\n\\r\\t\\u0001\\u007f\xC3\xA4\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\","
             "\"i\":-5,\"t\":true,\"f\":false,\"n\":\"0.00012345\",\"m\":-12.34,"
             "\"at\":\"1970-01-01T00:00:00.001Z\",\"never\":null,\"list\":[\"x,\",\"\"]}")));
     /* Whatever bytes go in, JSON comes out. */
@@ -96,7 +97,7 @@ static void test_json(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_numbers), cmocka_unit_test(test_json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_limits),
+                                       cmocka_unit_test(test_numbers), cmocka_unit_test(test_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

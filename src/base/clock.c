@@ -50,7 +50,8 @@ static struct civil civil_of(int64_t days)
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
     int month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    return (struct civil){yoe + era * 400 + (month <= 2), month, (int)(doy - (153 * mp + 2) / 5 + 1)};
+    return (struct civil){yoe + era * 400 + (month <= 2), month,
+                          (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -58,10 +59,17 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* Of the day that holds the time; never negative. */
+static int64_t time_of_day(int64_t wall_us)
+{
+    int64_t rest = wall_us % US_PER_DAY;
+    return rest < 0 ? rest + US_PER_DAY : rest;
+}
+
 struct str clock_rfc3339(int64_t wall_us, char text[CLOCK_TEXT_MAX])
 {
     int64_t days = floor_div(wall_us, US_PER_DAY);
-    int64_t ms = (wall_us - days * US_PER_DAY) / 1000;
+    int64_t ms = time_of_day(wall_us) / 1000;
     struct civil c = civil_of(days);
     int n = snprintf(text, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
                      (int)(c.year % 10000), c.month, c.day, (int)(ms / 3600000),
@@ -75,7 +83,7 @@ struct str clock_http_date(int64_t wall_us, char text[CLOCK_TEXT_MAX])
     static const char month[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     int64_t days = floor_div(wall_us, US_PER_DAY);
-    int64_t s = (wall_us - days * US_PER_DAY) / US_PER_S;
+    int64_t s = time_of_day(wall_us) / US_PER_S;
     struct civil c = civil_of(days);
     int n = snprintf(text, CLOCK_TEXT_MAX, "%s, %02d %s %04d %02d:%02d:%02d GMT",
                      day[((days % 7) + 7) % 7], c.day, month[c.month - 1], (int)(c.year % 10000),
@@ -103,8 +111,8 @@ static bool parse_offset(struct str s, int64_t *ret_us)
         return true;
     }
     int h = digits_at(s, 1, 2), m = digits_at(s, 4, 2);
-    if (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-') || s.p[3] != ':' || h < 0 || h > 23 ||
-        m < 0 || m > 59)
+    if (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-') || s.p[3] != ':' || h < 0 || h > 23 || m < 0 ||
+        m > 59)
         return false;
     int64_t us = ((int64_t)h * 60 + m) * 60 * US_PER_S;
     *ret_us = s.p[0] == '-' ? -us : us;
@@ -140,8 +148,8 @@ enum err clock_parse(struct str s, int64_t *ret_wall_us)
         d > length[m - 1] || (m == 2 && d == 29 && (y % 4 != 0 || (y % 100 == 0 && y % 400 != 0))))
         return ERR_INVALID_REQUEST;
     int64_t us = 0;
-    if (s.n > 10 &&
-        ((s.p[10] != 'T' && s.p[10] != 't' && s.p[10] != ' ') || !parse_clock(str_from(s, 11), &us)))
+    if (s.n > 10 && ((s.p[10] != 'T' && s.p[10] != 't' && s.p[10] != ' ') ||
+                     !parse_clock(str_from(s, 11), &us)))
         return ERR_INVALID_REQUEST;
     *ret_wall_us = days_of(y, m, d) * US_PER_DAY + us;
     return OK;

@@ -100,8 +100,8 @@ void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s, uint8_t ret_ma
     digest(ctx, str_of((const char *)pad, sizeof(pad)), s, inner);
     for (size_t i = 0; i < BLOCK_LEN; i++)
         pad[i] ^= 0x36 ^ 0x5c;
-    digest(ctx, str_of((const char *)pad, sizeof(pad)),
-           str_of((const char *)inner, sizeof(inner)), ret_mac);
+    digest(ctx, str_of((const char *)pad, sizeof(pad)), str_of((const char *)inner, sizeof(inner)),
+           ret_mac);
 }
 
 bool crypto_eq(const void *a, const void *b, size_t n)
@@ -170,9 +170,9 @@ void crypto_seal(const uint8_t key[CRYPTO_KEY_LEN], struct str about, struct str
     u[0] = SEAL_VERSION;
     crypto_random(u + 1, 24);
     unsigned long long made = 0;
-    must(crypto_aead_xchacha20poly1305_ietf_encrypt(
-             u + 25, &made, (const uint8_t *)plain.p, plain.n, (const uint8_t *)about.p, about.n,
-             NULL, u + 1, key) == 0);
+    must(crypto_aead_xchacha20poly1305_ietf_encrypt(u + 25, &made, (const uint8_t *)plain.p,
+                                                    plain.n, (const uint8_t *)about.p, about.n,
+                                                    NULL, u + 1, key) == 0);
     must(made + 25 == n);
     out->n += n;
 }
@@ -187,9 +187,9 @@ enum err crypto_open(const uint8_t key[CRYPTO_KEY_LEN], struct str about, struct
     if (p == NULL)
         return ERR_LIMIT;
     unsigned long long made = 0;
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt((uint8_t *)p, &made, NULL, u + 25,
-                                                   sealed.n - 25, (const uint8_t *)about.p,
-                                                   about.n, u + 1, key) != 0)
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt((uint8_t *)p, &made, NULL, u + 25, sealed.n - 25,
+                                                   (const uint8_t *)about.p, about.n, u + 1,
+                                                   key) != 0)
         return ERR_DENIED;
     ret_plain->n += made;
     return OK;

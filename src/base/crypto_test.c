@@ -162,8 +162,9 @@ int main(void)
     crypto_init();
     crypto_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hashes), cmocka_unit_test(test_crc),    cmocka_unit_test(test_seal),
-        cmocka_unit_test(test_text),   cmocka_unit_test(test_random), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_hashes), cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_seal),   cmocka_unit_test(test_text),
+        cmocka_unit_test(test_random), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct err_info table[ERR__COUNT] = {
-    {"OK", 200, "ok", "", false, ""},
+static const struct err_info table[ERR__COUNT] = {{"OK", 200, "ok", "", false, ""},
 #define ERR(name, status, code, type, retry, meaning) {#name, status, code, type, retry, meaning},
-    ERR_TABLE(ERR)
+                                                  ERR_TABLE(ERR)
 #undef ERR
 };
 

@@ -50,7 +50,8 @@ static void test_trail(void **state)
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
-    assert_non_null(strstr(text, "pid != 0 does not hold; trail: odd even odd even odd even odd last"));
+    assert_non_null(
+        strstr(text, "pid != 0 does not hold; trail: odd even odd even odd even odd last"));
 }
 
 int main(void)

@@ -22,9 +22,14 @@ static void test_text(void **state)
     assert_true(str_eq(id_text("x_", id, text), STR("x_7ZZZZZZZZZZZZZZZZZZZZZZZZZ")));
     assert_true(id_parse("x_", str_c(text), &back) && id_eq(id, back));
     back = (struct id){{9}};
-    static const char *const bad[] = {"", "x_", "x_8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "y_01ARZ3NDEKTSV4RRFFQ69G5FAV",
-                                      "x_01ARZ3NDEKTSV4RRFFQ69G5FA", "x_01ARZ3NDEKTSV4RRFFQ69G5FAVV",
-                                      "x_01ARZ3NDEKTSV4RRFFQ69G5FAU", "x_01arz3ndektsv4rrffq69g5fav",
+    static const char *const bad[] = {"",
+                                      "x_",
+                                      "x_8ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+                                      "y_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                                      "x_01ARZ3NDEKTSV4RRFFQ69G5FA",
+                                      "x_01ARZ3NDEKTSV4RRFFQ69G5FAVV",
+                                      "x_01ARZ3NDEKTSV4RRFFQ69G5FAU",
+                                      "x_01arz3ndektsv4rrffq69g5fav",
                                       "x_01ARZ3NDEKTSV4RRFFQ69G5FAI"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(id_parse("x_", str_c(bad[i]), &back));

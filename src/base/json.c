@@ -298,16 +298,14 @@ struct json_walk json_walk_of(struct str container)
     return w;
 }
 
-bool json_next(struct json_walk *w)
+static bool next(struct json_walk *w)
 {
     struct str t = w->text;
     size_t i = skip_space(t, w->i);
     if (i < t.n && t.p[i] == ',')
         i = skip_space(t, i + 1);
-    if (i >= t.n || t.p[i] == '}' || t.p[i] == ']') {
-        w->i = t.n;
+    if (i >= t.n || t.p[i] == '}' || t.p[i] == ']')
         return false;
-    }
     w->at = i;
     if (w->object) {
         if (t.p[i] != '"')
@@ -325,6 +323,14 @@ bool json_next(struct json_walk *w)
     w->value = str_of(t.p + i, end - i);
     w->i = end;
     return end > i;
+}
+
+bool json_next(struct json_walk *w)
+{
+    if (next(w))
+        return true;
+    w->i = w->text.n; /* what has ended stays ended, in text that was not checked too */
+    return false;
 }
 
 static unsigned hex_value(char c)

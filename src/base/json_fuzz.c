@@ -1,5 +1,5 @@
-/* json_check against a second reading of RFC 8259 (recursive descent, straight from the grammar), and
- * the walk over whatever comes. */
+/* json_check against a second reading of RFC 8259 (recursive descent, straight from the grammar),
+ * and the walk over whatever comes. */
 #include "base/json.h"
 #include "base/mem.h"
 

@@ -87,6 +87,7 @@ static void test_deaths(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_deaths)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory),
+                                       cmocka_unit_test(test_deaths)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

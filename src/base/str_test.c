@@ -93,8 +93,16 @@ static void test_numbers(void **state)
     uint64_t n = 7;
     assert_true(str_to_u64(STR("18446744073709551615"), UINT64_MAX, &n) && n == UINT64_MAX);
     assert_true(str_to_u64(STR("007"), 10, &n) && n == 7);
-    static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1a", "18446744073709551616",
-                                      "99999999999999999999", "000000000000000000001", "11"};
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1a",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
+                                      "000000000000000000001",
+                                      "11"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(str_to_u64(str_c(bad[i]), 10, &n));
     assert_int_equal(n, 7);
@@ -103,13 +111,30 @@ static void test_numbers(void **state)
 static void test_utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80",
-                                       "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80",
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xC2\x80",
+                                       "\xDF\xBF",
+                                       "\xE0\xA0\x80",
+                                       "\xED\x9F\xBF",
+                                       "\xEE\x80\x80",
+                                       "\xF0\x90\x80\x80",
                                        "\xF4\x8F\xBF\xBF"};
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41",
-                                      "\xE0\x9F\xBF", "\xED\xA0\x80", "\xE2\x82", "\xE2\x82\x28",
-                                      "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                                      "\xF0\x9F\x98", "\xFF", "a\xFE"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xC2",
+                                      "\xC2\x41",
+                                      "\xE0\x9F\xBF",
+                                      "\xED\xA0\x80",
+                                      "\xE2\x82",
+                                      "\xE2\x82\x28",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xF0\x9F\x98",
+                                      "\xFF",
+                                      "a\xFE"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_true(str_is_utf8(str_c(good[i])));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -96,7 +96,8 @@ enum err pico_sum_floor(struct pico_sum sum, int64_t markup_ppm, struct nano *re
     return divide(sum, markup_ppm, false, ret_amount);
 }
 
-int64_t pico_units_affordable(struct nano budget, struct pico price, int64_t markup_ppm, int64_t max)
+int64_t pico_units_affordable(struct nano budget, struct pico price, int64_t markup_ppm,
+                              int64_t max)
 {
     if (budget.v <= 0)
         return 0;
@@ -198,14 +199,14 @@ static enum err decimal_scaled(struct str s, int places, bool round_up, int64_t 
         rest |= d.digits[--d.n] != '0';
         shift++;
     }
-    if (rest && !round_up)
-        return ERR_INVALID_REQUEST;
     __int128 v = 0;
     for (int i = 0; i < d.n + (d.n > 0 ? shift : 0); i++) {
         v = v * 10 + (i < d.n ? d.digits[i] - '0' : 0);
         if (v > INT64_MAX)
             return ERR_LIMIT;
     }
+    if (rest && !round_up)
+        return ERR_INVALID_REQUEST;
     if (rest && !d.neg)
         v++;
     if (v > INT64_MAX)

@@ -60,14 +60,14 @@ static enum err oracle(const struct row *r, int places, bool round_up, int64_t *
     bool rest = false;
     for (int i = POINT + places + 1; i < ROW; i++)
         rest |= r->d[i] != 0;
-    if (rest && !round_up)
-        return ERR_INVALID_REQUEST;
     uint64_t v = 0;
     for (int i = 0; i <= POINT + places; i++) {
         if (v > (INT64_MAX - (uint64_t)r->d[i]) / 10)
             return ERR_LIMIT;
         v = v * 10 + r->d[i];
     }
+    if (rest && !round_up)
+        return ERR_INVALID_REQUEST;
     v += rest && !r->neg;
     if (v > INT64_MAX)
         return ERR_LIMIT;

@@ -113,14 +113,21 @@ static void test_parse(void **state)
         enum err exact, rounded;
         int64_t v;
     } cases[] = {
-        {"0", OK, OK, 0}, {"-0", OK, OK, 0}, {"12.34", OK, OK, 12340000000},
-        {"1e-9", OK, OK, 1}, {"1E+3", OK, OK, 1000000000000}, {"00.5", OK, OK, 500000000},
-        {"0.0000000010", OK, OK, 1}, {"0.0000000001", ERR_INVALID_REQUEST, OK, 1},
-        {"-0.0000000001", ERR_INVALID_REQUEST, OK, 0}, {"0.0000000011", ERR_INVALID_REQUEST, OK, 2},
+        {"0", OK, OK, 0},
+        {"-0", OK, OK, 0},
+        {"12.34", OK, OK, 12340000000},
+        {"1e-9", OK, OK, 1},
+        {"1E+3", OK, OK, 1000000000000},
+        {"00.5", OK, OK, 500000000},
+        {"0.0000000010", OK, OK, 1},
+        {"0.0000000001", ERR_INVALID_REQUEST, OK, 1},
+        {"-0.0000000001", ERR_INVALID_REQUEST, OK, 0},
+        {"0.0000000011", ERR_INVALID_REQUEST, OK, 2},
         {"9223372036.854775807", OK, OK, INT64_MAX},
         {"9223372036.854775808", ERR_LIMIT, ERR_LIMIT, 0},
         {"9223372036.8547758071", ERR_INVALID_REQUEST, ERR_LIMIT, 0},
-        {"1e99999999999", ERR_LIMIT, ERR_LIMIT, 0}, {"0e99999999999", OK, OK, 0},
+        {"1e99999999999", ERR_LIMIT, ERR_LIMIT, 0},
+        {"0e99999999999", OK, OK, 0},
         {"1e-99999999999", ERR_INVALID_REQUEST, OK, 1},
         {"", ERR_INVALID_REQUEST, ERR_INVALID_REQUEST, 0},
         {"+1", ERR_INVALID_REQUEST, ERR_INVALID_REQUEST, 0},
@@ -179,9 +186,12 @@ static void test_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),   cmocka_unit_test(test_charge),
-        cmocka_unit_test(test_charge_property), cmocka_unit_test(test_markup),
-        cmocka_unit_test(test_parse),  cmocka_unit_test(test_format),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_charge),
+        cmocka_unit_test(test_charge_property),
+        cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
  * version follows it.
  * Matching: `*` is a wildcard. Of prices the most specific pattern wins (exact before any wildcard,
  * then more literal characters), of equal ones the newest version. Of rules the higher priority,
- * then the more specific. Routes are tried by falling priority, then specificity; equals are drawn by
- * weight. */
+ * then the more specific. Routes are tried by falling priority, then specificity; equals are drawn
+ * by weight. */
 #ifndef CATALOG_CATALOG_H
 #define CATALOG_CATALOG_H
 
@@ -29,28 +29,23 @@
 struct catalog;
 struct catalog_snapshot;
 
-enum catalog_kind {
-    CATALOG_OPENROUTER,
-    CATALOG_OPENAI,
-    CATALOG_ANTHROPIC,
-    CATALOG_KIND__COUNT
-};
+enum catalog_kind { CATALOG_OPENROUTER, CATALOG_OPENAI, CATALOG_ANTHROPIC, CATALOG_KIND__COUNT };
 const char *catalog_kind_name(enum catalog_kind k);
 bool catalog_kind_parse(struct str s, enum catalog_kind *ret_kind);
 
 struct catalog_provider {
     int64_t id;
-    struct str name;     /* the operator's name; also the default tag that customers see */
-    struct str tag;      /* X-…-Provider-Tag */
+    struct str name; /* the operator's name; also the default tag that customers see */
+    struct str tag; /* X-…-Provider-Tag */
     enum catalog_kind kind;
     struct str base_url; /* without trailing slash */
-    bool reports_cost;   /* openrouter: usage.cost is there */
-    bool drain;          /* what to do when the client leaves: read on, or cancel */
+    bool reports_cost; /* openrouter: usage.cost is there */
+    bool drain; /* what to do when the client leaves: read on, or cancel */
     size_t keys_n;
     struct catalog_provider_key {
         int64_t id;
         struct str secret; /* opened, wiped with the snapshot; empty: send no Authorization */
-    } *keys;               /* at least one */
+    } * keys; /* at least one */
     void *attached; /* the gateway's: set once per snapshot by catalog_options.attach */
 };
 
@@ -71,18 +66,19 @@ struct catalog_rule {
 struct catalog_candidate {
     const struct catalog_provider *provider;
     struct str upstream_model; /* what to call it there */
-    bool rename;               /* differs from the client's model */
-    size_t first_key;          /* which of the provider's keys to begin with (drawn) */
+    bool rename; /* differs from the client's model */
+    size_t first_key; /* which of the provider's keys to begin with (drawn) */
 };
 #define CATALOG_CANDIDATES_MAX 8
-/* Lives as long as the snapshot and the client's model name. Points into itself: not to be copied. */
+/* Lives as long as the snapshot and the client's model name. Points into itself: not to be
+ * copied. */
 struct catalog_plan {
     struct catalog_candidate candidates[CATALOG_CANDIDATES_MAX];
     size_t candidates_n;
     const struct catalog_price *price; /* NULL: charged by the provider's cost and the rule */
-    const struct catalog_rule *rule;   /* NULL: no markup */
+    const struct catalog_rule *rule; /* NULL: no markup */
     const struct catalog_model *model; /* NULL: not described */
-    char renamed[512];                 /* names that a route's `*` makes */
+    char renamed[512]; /* names that a route's `*` makes */
 };
 
 struct catalog_model {
@@ -108,19 +104,20 @@ void catalog_unref(const struct catalog_snapshot **s);
 uint64_t catalog_generation(const struct catalog *catalog);
 
 /* Which way, at which price. `draw` is any random number. MODEL_NOT_FOUND without a route,
- * UNPRICED_MODEL without a price (unless a rule matches and every candidate reports its cost); after
- * an error the plan means nothing. No allocation; a search only for models that nothing names. */
+ * UNPRICED_MODEL without a price (unless a rule matches and every candidate reports its cost);
+ * after an error the plan means nothing. No allocation; a search only for models that nothing
+ * names. */
 MUST enum err catalog_plan_make(const struct catalog_snapshot *s, struct str model, uint64_t draw,
                                 struct catalog_plan *ret_plan);
 
 struct catalog_usage {
-    int64_t input, output;             /* input includes cached; output includes reasoning */
-    int64_t cache_read, cache_write;   /* parts of input */
-    int64_t reasoning;                 /* part of output */
+    int64_t input, output; /* input includes cached; output includes reasoning */
+    int64_t cache_read, cache_write; /* parts of input */
+    int64_t reasoning; /* part of output */
 };
-/* Price × usage × rule, one rounding up; at least the rule's minimum. UNPRICED_MODEL without a price,
- * INVALID_REQUEST when a number is negative, LIMIT when the amount is past int64. Cached parts that
- * are more than the input count as the input. */
+/* Price × usage × rule, one rounding up; at least the rule's minimum. UNPRICED_MODEL without a
+ * price, INVALID_REQUEST when a number is negative, LIMIT when the amount is past int64. Cached
+ * parts that are more than the input count as the input. */
 MUST enum err catalog_charge(const struct catalog_plan *plan, const struct catalog_usage *usage,
                              struct nano *ret_charge);
 /* The provider's cost × (1 + markup), at least the minimum. */
@@ -144,8 +141,9 @@ int64_t catalog_affordable(const struct catalog_plan *plan, int64_t input, struc
 MUST enum err catalog_customer_price(const struct catalog_plan *plan,
                                      struct catalog_price *ret_price);
 
-/* Models for GET /v1/models, by id: those that are described or have an exact price, and have a route
- * and a price. The model given is never NULL (made up from the id where nobody has described it). */
+/* Models for GET /v1/models, by id: those that are described or have an exact price, and have a
+ * route and a price. The model given is never NULL (made up from the id where nobody has described
+ * it). */
 typedef void (*catalog_model_f)(void *arg, const struct catalog_model *m,
                                 const struct catalog_plan *plan);
 void catalog_models(const struct catalog_snapshot *s, catalog_model_f fn, void *arg);
@@ -170,7 +168,7 @@ MUST enum err catalog_provider_remove_in(struct catalog *c, struct store_conn *c
 struct catalog_route_spec {
     struct str pattern, provider, upstream_model; /* upstream_model empty: the client's; may hold
                                                    * one `*` that takes what the pattern's took */
-    int64_t priority, weight;                     /* weight 1–1,000 */
+    int64_t priority, weight; /* weight 1–1,000 */
 };
 /* NOT_FOUND when there is no such provider. */
 MUST enum err catalog_route_add_in(struct catalog *c, struct store_conn *conn,

@@ -1,4 +1,5 @@
-/* Prices, routes, plans; the charge against a slow oracle; every refusal of the operator's words. */
+/* Prices, routes, plans; the charge against a slow oracle; every refusal of the operator's
+ * words. */
 #include "catalog/catalog.h"
 #include "base/mem.h"
 #include "catalog/faults.h"
@@ -141,9 +142,9 @@ static int64_t add_route(const char *pattern, const char *provider, const char *
 
 static int64_t set_price(const char *pattern, int64_t input, int64_t output)
 {
-    struct job j = {.what = PRICE,
-                    .price = {.pattern = str_c(pattern), .input = PICO(input),
-                              .output = PICO(output)}};
+    struct job j = {
+        .what = PRICE,
+        .price = {.pattern = str_c(pattern), .input = PICO(input), .output = PICO(output)}};
     assert_int_equal(do_job(&j), OK);
     return j.id;
 }
@@ -312,7 +313,7 @@ static void test_weights(void **state)
     NEED_STORE();
     struct catalog_plan p;
     set_price("*", 1, 1);
-    char name[8];
+    char name[16];
     for (int i = 0; i < 10; i++) {
         snprintf(name, sizeof(name), "p%d", i);
         add_provider(name, CATALOG_OPENAI);
@@ -470,8 +471,10 @@ static void test_models(void **state)
         static const char *const want[] = {
             "[{\"id\":1,\"name\":\"one\",\"tag\":\"one\",\"kind\":\"openai\",\"base_url\":"
             "\"https://api.example.com/v1\",\"keys\":1,\"reports_cost\":false,\"drain\":false}]",
-            "[{\"id\":2,\"model\":\"a\",", "[{\"id\":1,\"model\":\"z/9\",\"input\":\"0.00000000001\"",
-            "[{\"id\":1,\"model\":\"*\",\"markup_percent\":\"20\",\"min_cost\":\"0\",\"priority\":0}]"};
+            "[{\"id\":2,\"model\":\"a\",",
+            "[{\"id\":1,\"model\":\"z/9\",\"input\":\"0.00000000001\"",
+            "[{\"id\":1,\"model\":\"*\",\"markup_percent\":\"20\",\"min_cost\":\"0\",\"priority\":"
+            "0}]"};
         assert_true(str_starts(buf_str(&json), str_c(want[what])));
     }
     buf_fini(&json);
@@ -483,11 +486,25 @@ static void test_models(void **state)
 static void test_refusals(void **state)
 {
     NEED_STORE();
-    static const char *const urls[] = {"", "ftp://x", "https://", "http:///v1", "http://a b/",
-                                       "http://u@h/", "http://h:0/", "http://h:65536/",
-                                       "http://h:/", "http://h/?q", "http://h/#f", "http://[::1",
-                                       "http://[::z%]/", "http://[::1]x", "http://h\\x/", "h",
-                                       "http://h\n/", "https://h\xC3\xA4/", "http://[]/"};
+    static const char *const urls[] = {"",
+                                       "ftp://x",
+                                       "https://",
+                                       "http:///v1",
+                                       "http://a b/",
+                                       "http://u@h/",
+                                       "http://h:0/",
+                                       "http://h:65536/",
+                                       "http://h:/",
+                                       "http://h/?q",
+                                       "http://h/#f",
+                                       "http://[::1",
+                                       "http://[::z%]/",
+                                       "http://[::1]x",
+                                       "http://h\\x/",
+                                       "h",
+                                       "http://h\n/",
+                                       "https://h\xC3\xA4/",
+                                       "http://[]/"};
     static const char *const good_urls[] = {"http://127.0.0.1:9000", "https://[::1]:8443/x/",
                                             "HTTPS://Api.Example.com/a/b", "http://localhost"};
     struct job j = provider_job("one", CATALOG_OPENAI);
@@ -502,8 +519,8 @@ static void test_refusals(void **state)
     }
     char big[5000];
     memset(big, 'a', sizeof(big));
-    static const struct str names[] = {{"", 0}, {"a\nb", 3}, {"a\x7f", 2}, {"\xC3\xA4", 2},
-                                       {" a", 2}, {"a ", 2}};
+    static const struct str names[] = {{"", 0},         {"a\nb", 3}, {"a\x7f", 2},
+                                       {"\xC3\xA4", 2}, {" a", 2},   {"a ", 2}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         j.provider.name = names[i];
         assert_int_equal(do_job(&j), ERR_VALIDATION_FAILED);
@@ -521,14 +538,27 @@ static void test_refusals(void **state)
     assert_int_equal(do_job(&j), ERR_VALIDATION_FAILED);
     j = provider_job("one", CATALOG_KIND__COUNT);
     assert_int_equal(do_job(&j), ERR_VALIDATION_FAILED);
+}
+
+static void test_route_refusals(void **state)
+{
+    NEED_STORE();
+    char big[201];
+    struct job j;
+    memset(big, 'a', sizeof(big));
     add_provider("one", CATALOG_OPENAI);
-    const struct catalog_route_spec routes[] = {
-        {STR(""), STR("one"), STR(""), 0, 1},      {STR("a b"), STR("one"), STR(""), 0, 1},
-        {STR("a"), STR(""), STR(""), 0, 1},        {STR("a"), STR("one"), STR("x*"), 0, 1},
-        {STR("*a*"), STR("one"), STR("x*"), 0, 1}, {STR("*"), STR("one"), STR("**"), 0, 1},
-        {STR("a"), STR("one"), STR("x\n"), 0, 1},  {STR("a"), STR("one"), STR(""), 0, 0},
-        {STR("a"), STR("one"), STR(""), 0, 1001},  {STR("a"), STR("one"), STR(""), 1000001, 1},
-        {STR("a"), STR("one"), STR(""), -1000001, 1}, {str_of(big, 201), STR("one"), STR(""), 0, 1}};
+    const struct catalog_route_spec routes[] = {{STR(""), STR("one"), STR(""), 0, 1},
+                                                {STR("a b"), STR("one"), STR(""), 0, 1},
+                                                {STR("a"), STR(""), STR(""), 0, 1},
+                                                {STR("a"), STR("one"), STR("x*"), 0, 1},
+                                                {STR("*a*"), STR("one"), STR("x*"), 0, 1},
+                                                {STR("*"), STR("one"), STR("**"), 0, 1},
+                                                {STR("a"), STR("one"), STR("x\n"), 0, 1},
+                                                {STR("a"), STR("one"), STR(""), 0, 0},
+                                                {STR("a"), STR("one"), STR(""), 0, 1001},
+                                                {STR("a"), STR("one"), STR(""), 1000001, 1},
+                                                {STR("a"), STR("one"), STR(""), -1000001, 1},
+                                                {str_of(big, 201), STR("one"), STR(""), 0, 1}};
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         j = (struct job){.what = ROUTE, .route = routes[i]};
         assert_non_null(catalog_route_fault(&j.route));
@@ -554,9 +584,9 @@ static void test_price_refusals(void **state)
             assert_int_equal(do_job(&j), ERR_VALIDATION_FAILED);
         }
     const struct catalog_rule rules[] = {
-        {0, STR(""), 0, NANO(0), 0},         {0, STR("*"), -1000001, NANO(0), 0},
+        {0, STR(""), 0, NANO(0), 0},           {0, STR("*"), -1000001, NANO(0), 0},
         {0, STR("*"), 1000000001, NANO(0), 0}, {0, STR("*"), 0, NANO(-1), 0},
-        {0, STR("*"), 0, NANO(INT64_MAX), 0}, {0, STR("*"), 0, NANO(0), 1000001}};
+        {0, STR("*"), 0, NANO(INT64_MAX), 0},  {0, STR("*"), 0, NANO(0), 1000001}};
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         j = (struct job){.what = RULE, .rule = rules[i]};
         assert_int_equal(do_job(&j), ERR_VALIDATION_FAILED);
@@ -645,11 +675,13 @@ static void test_charge_oracle(void **state)
     int over = 0, fine = 0;
     for (int i = 0; i < 60000; i++) {
         const int64_t price_max = INT64_C(1000000000000000);
-        struct catalog_price p = {.input = PICO(any(price_max)), .output = PICO(any(price_max)),
+        struct catalog_price p = {.input = PICO(any(price_max)),
+                                  .output = PICO(any(price_max)),
                                   .cache_read = PICO(any(price_max)),
                                   .cache_write = PICO(any(price_max)),
                                   .request = PICO(any(price_max)),
-                                  .has_cache_read = draw() % 2, .has_cache_write = draw() % 2};
+                                  .has_cache_read = draw() % 2,
+                                  .has_cache_write = draw() % 2};
         struct catalog_rule r = {.markup_ppm = any(1001000000) - 1000000,
                                  .min_cost = NANO(any(1000))};
         struct catalog_plan plan = {.price = &p, .rule = draw() % 4 == 0 ? NULL : &r};
@@ -661,8 +693,9 @@ static void test_charge_oracle(void **state)
         int64_t left = u.input - read;
         int64_t written = u.cache_write < left ? u.cache_write : left;
         struct big sum = big_mul(big_of((uint64_t)(left - written)), big_of((uint64_t)p.input.v));
-        sum = big_add(sum, big_mul(big_of((uint64_t)read),
-                                   big_of((uint64_t)(p.has_cache_read ? p.cache_read : p.input).v)));
+        sum = big_add(sum,
+                      big_mul(big_of((uint64_t)read),
+                              big_of((uint64_t)(p.has_cache_read ? p.cache_read : p.input).v)));
         sum = big_add(sum,
                       big_mul(big_of((uint64_t)written),
                               big_of((uint64_t)(p.has_cache_write ? p.cache_write : p.input).v)));
@@ -707,8 +740,8 @@ static void test_charge_refusals(void **state)
     struct catalog_price p = {.input = PICO(1000), .output = PICO(1000)};
     struct catalog_plan plan = {.price = &p};
     struct nano n = {-7};
-    const struct catalog_usage bad[] = {{.input = -1}, {.output = -1}, {.cache_read = -1},
-                                        {.cache_write = -1}};
+    const struct catalog_usage bad[] = {
+        {.input = -1}, {.output = -1}, {.cache_read = -1}, {.cache_write = -1}};
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(catalog_charge(&plan, &bad[i], &n), ERR_INVALID_REQUEST);
     assert_int_equal(catalog_quote(&plan, -1, 0, &n), ERR_INVALID_REQUEST);
@@ -723,9 +756,11 @@ static void test_affordable(void **state)
 {
     (void)state;
     for (int i = 0; i < 20000; i++) {
-        struct catalog_price p = {.input = PICO(any(100000000)), .output = PICO(any(100000000)),
+        struct catalog_price p = {.input = PICO(any(100000000)),
+                                  .output = PICO(any(100000000)),
                                   .request = PICO(any(1000000000))};
-        struct catalog_rule r = {.markup_ppm = any(3000000) - 1000000, .min_cost = NANO(any(100000))};
+        struct catalog_rule r = {.markup_ppm = any(3000000) - 1000000,
+                                 .min_cost = NANO(any(100000))};
         struct catalog_plan plan = {.price = &p, .rule = &r};
         int64_t input = any(100000), max = any(200000);
         struct nano budget = {any(INT64_C(20000000000)) - 5}, q;
@@ -787,19 +822,26 @@ static void test_threads(void **state)
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
-        #test " postgres", test, setup, teardown, &kit                                             \
+#test " postgres", test, setup, teardown, &kit                                             \
     }
 
 int main(void)
 {
     crypto_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_charge_oracle), cmocka_unit_test(test_charge_refusals),
-        cmocka_unit_test(test_affordable),    ON_BOTH(test_plan),
-        ON_BOTH(test_rules),                  ON_BOTH(test_routes),
-        ON_BOTH(test_weights),                ON_BOTH(test_keys_and_conflicts),
-        ON_BOTH(test_one_transaction),        ON_BOTH(test_models),
-        ON_BOTH(test_refusals),               ON_BOTH(test_price_refusals),
+        cmocka_unit_test(test_charge_oracle),
+        cmocka_unit_test(test_charge_refusals),
+        cmocka_unit_test(test_affordable),
+        ON_BOTH(test_plan),
+        ON_BOTH(test_rules),
+        ON_BOTH(test_routes),
+        ON_BOTH(test_weights),
+        ON_BOTH(test_keys_and_conflicts),
+        ON_BOTH(test_one_transaction),
+        ON_BOTH(test_models),
+        ON_BOTH(test_refusals),
+        ON_BOTH(test_price_refusals),
+        ON_BOTH(test_route_refusals),
         ON_BOTH(test_threads),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

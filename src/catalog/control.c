@@ -201,8 +201,8 @@ enum err catalog_provider_add_in(struct catalog *c, struct store_conn *conn,
     while (str_ends(row.base_url, STR("/")))
         row.base_url.n--;
     struct found found;
-    enum err e = find_provider(conn, spec->name, str_c(catalog_kind_name(spec->kind)),
-                               row.base_url, &found);
+    enum err e = find_provider(conn, spec->name, str_c(catalog_kind_name(spec->kind)), row.base_url,
+                               &found);
     if (e != OK && e != ERR_NOT_FOUND)
         return e;
     if (e == OK && !(found.same_kind && found.same_url))

@@ -2,7 +2,7 @@
 #include "catalog/faults.h"
 #include "catalog/room.h"
 
-#define PRICE_MAX INT64_C(1000000000000000)     /* $1,000 per token or request */
+#define PRICE_MAX INT64_C(1000000000000000) /* $1,000 per token or request */
 #define MIN_COST_MAX (1000000 * NANO_PER_USD)
 #define MARKUP_MIN (-INT64_C(1000000))
 #define MARKUP_MAX INT64_C(1000000000)
@@ -132,8 +132,7 @@ const char *catalog_route_fault(const struct catalog_route_spec *s)
         fault = pattern_fault(s->upstream_model);
     if (fault != NULL)
         return fault;
-    if (stars(s->upstream_model) > 1 ||
-        (stars(s->upstream_model) == 1 && stars(s->pattern) != 1))
+    if (stars(s->upstream_model) > 1 || (stars(s->upstream_model) == 1 && stars(s->pattern) != 1))
         return "an upstream model with a '*' needs a pattern with exactly one";
     if (s->priority < -PRIORITY_MAX || s->priority > PRIORITY_MAX)
         return "the priority is -1,000,000 to 1,000,000";

@@ -77,7 +77,7 @@ struct catalog_known {
     const struct catalog_price *price;
     const struct catalog_rule *rule;
     const struct catalog_model *model; /* NULL: not described */
-    struct catalog_model made;         /* a description where there is none */
+    struct catalog_model made; /* a description where there is none */
     struct catalog_match *matches;
     size_t matches_n;
     bool priced_by_name;
@@ -87,7 +87,7 @@ struct catalog_snapshot {
     struct catalog_rows rows;
     struct catalog_provider *providers;
     struct catalog_provider_key *keys;
-    struct catalog_route *routes;      /* in the order of trying */
+    struct catalog_route *routes; /* in the order of trying */
     const struct catalog_price **wild; /* patterns, the most specific first */
     const struct catalog_rule **rules; /* in the order of looking */
     size_t wild_n;

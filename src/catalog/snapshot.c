@@ -173,8 +173,8 @@ static struct catalog_known *known_make(struct catalog_snapshot *s, struct str i
     return k;
 }
 
-/* What the model is called behind the route, written into text; p NULL when it keeps its name. False
- * when there is no room. */
+/* What the model is called behind the route, written into text; p NULL when it keeps its name.
+ * False when there is no room. */
 static bool upstream_name(const struct catalog_route *route, struct str model, char *text,
                           size_t cap, struct str *ret_name)
 {

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "control/control.h"
+#include "gateway/idempotency.h"
 
 #define GRACE_S_MAX (7 * 24 * 3600)
 
@@ -72,15 +73,48 @@ struct rotation {
     struct id team, user, key, new_key;
     int64_t grace_us, now_us;
     struct str address;
+    struct idempotency_key idem; /* n 0: none was given */
+    struct buf replay; /* the answer of the first time */
+    struct buf kept; /* this one, without the key */
     char text[IDENTITY_KEY_TEXT_MAX];
 };
+
+/* The key itself is shown once: a repeated request gets null for it. */
+static void rotation_json(const struct rotation *t, bool with_key, struct buf *b)
+{
+    char text[ID_TEXT_MAX];
+    const char *members[] = {t->c->brand_key_member, "apiKey"};
+    buf_byte(b, '{');
+    buf_json_bool(b, "success", true);
+    for (size_t i = 0; i < 2; i++) {
+        buf_json_key(b, members[i]);
+        if (with_key)
+            buf_json_str(b, str_c(t->text));
+        else
+            buf_add(b, STR("null"));
+    }
+    buf_json_member(b, "keyId", id_text("key_", t->new_key, text));
+    buf_byte(b, '}');
+}
 
 static enum err rotate(struct store_conn *conn, void *arg)
 {
     struct rotation *t = arg;
     char actor[ID_TEXT_MAX], object[ID_TEXT_MAX];
-    enum err e = identity_key_rotate_in(t->c->identity, conn, t->team, t->key, t->grace_us,
-                                        t->now_us, &t->new_key, t->text);
+    struct idempotency *i = gateway_idempotency(t->c->gateway);
+    enum err e = OK;
+    buf_reset(&t->replay);
+    if (t->idem.n != 0)
+        e = idempotency_claim_in(i, conn, &t->idem, t->now_us, &t->replay);
+    if (e != OK || t->replay.n != 0)
+        return e;
+    e = identity_key_rotate_in(t->c->identity, conn, t->team, t->key, t->grace_us, t->now_us,
+                               &t->new_key, t->text);
+    if (e == OK && t->idem.n != 0) {
+        buf_reset(&t->kept);
+        rotation_json(t, false, &t->kept);
+        e = idempotency_store_in(i, conn, &t->idem, buf_str(&t->kept));
+    }
     if (e != OK)
         return e;
     return identity_audit_in(conn, id_text("usr_", t->user, actor), t->address, STR("key.rotate"),
@@ -122,7 +156,6 @@ enum err control_keys_rotate(void *control, const struct http_request *r, struct
     struct control *c = control;
     struct identity_key *key = NULL;
     struct rotation t = {.c = c, .now_us = clock_wall_us(), .address = r->peer};
-    char text[ID_TEXT_MAX];
     enum err e = gateway_who(c->gateway, r, IDENTITY_SCOPE_KEYS, t.now_us, &key);
     if (e != OK)
         return e;
@@ -130,16 +163,22 @@ enum err control_keys_rotate(void *control, const struct http_request *r, struct
     t.user = key->user;
     t.key = key->key;
     identity_key_unref(&key);
+    struct str idem = http_request_header(r, STR("idempotency-key"));
     e = read_grace(r, reply, &t.grace_us);
-    if (e == OK)
-        e = store_write(c->store, rotate, &t);
+    if (e == OK && idem.p != NULL)
+        e = idempotency_key_make(&t.idem, t.team, idem, STR("/keys/rotate"), r->body);
     if (e != OK)
         return e;
-    buf_byte(&reply->body, '{');
-    buf_json_bool(&reply->body, "success", true);
-    buf_json_member(&reply->body, c->brand_key_member, str_c(t.text));
-    buf_json_member(&reply->body, "apiKey", str_c(t.text));
-    buf_json_member(&reply->body, "keyId", id_text("key_", t.new_key, text));
-    buf_byte(&reply->body, '}');
-    return OK;
+    buf_init(&t.replay, IDEMPOTENCY_ANSWER_MAX);
+    buf_init(&t.kept, IDEMPOTENCY_ANSWER_MAX);
+    e = store_write(c->store, rotate, &t);
+    if (e == OK && t.replay.n != 0) {
+        buf_add(&reply->body, buf_str(&t.replay));
+        buf_add(&reply->headers, STR("Idempotency-Replayed: true\r\n"));
+    } else if (e == OK) {
+        rotation_json(&t, true, &reply->body);
+    }
+    buf_fini(&t.replay);
+    buf_fini(&t.kept);
+    return e;
 }

@@ -12,6 +12,7 @@
 #include "codec/sse.h"
 #include "gateway/about.h"
 #include "gateway/gateway.h"
+#include "gateway/idempotency.h"
 #include "observe/observe.h"
 
 #include <stdatomic.h>
@@ -133,6 +134,7 @@ struct call {
     enum basis basis;
     enum err err; /* what the client got, OK for 2xx */
     bool settled, unresolved;
+    struct call_idempotency *idem; /* with an Idempotency-Key (replay.c) */
     struct loop_timer timer;
     int asked; /* times that the upstream was asked for the outcome */
     call_next_f resolve_stop; /* while asking: ends it at once; NULL: not asking */
@@ -144,6 +146,7 @@ struct gateway {
     struct catalog *catalog;
     struct loop_tls *tls;
     struct rollup *rollup; /* project.c */
+    struct idempotency idempotency;
     _Atomic uint64_t requests; /* draws and round robin */
     char header_credits[64], header_cost[64], header_tag[64], header_clamped[64];
 };

@@ -151,6 +151,7 @@ static void refused_settled(struct call *c)
         struct str message = err_info(c->err)->status < 500
                                  ? upstream_safe_message(c, buf_str(&c->answer), a)
                                  : STR("");
+        call_keep_error(c, c->err);
         http_error(x, c->err, message, STR(""), lines);
     }
     call_done(c);

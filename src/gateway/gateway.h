@@ -33,6 +33,7 @@ struct gateway_options {
     struct store *store;
     struct identity *identity;
     struct limits *limits;
+    uint8_t seal[CRYPTO_KEY_LEN]; /* for kept answers */
     enum gateway_durability durability;
     enum ledger_policy unknown_outcome;
     const char *header_prefix; /* "X-Tollgate-" */
@@ -77,6 +78,9 @@ struct http_route gateway_route_model(struct gateway_loop *gl);
 /* Slow handlers, `arg` is the gateway. */
 enum err gateway_generation(void *gateway, const struct http_request *r, struct http_reply *reply);
 
+/* For control routes that honour Idempotency-Key. */
+struct idempotency;
+struct idempotency *gateway_idempotency(struct gateway *g);
 /* The key of a slow request (any of the three ways), checked, with the scope. 401 and 403 errors.
  * Give back by identity_key_unref. */
 MUST enum err gateway_who(struct gateway *g, const struct http_request *r, unsigned scope,

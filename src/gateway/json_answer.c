@@ -19,6 +19,7 @@ static void count_buffered(struct call *c)
 static void large_begin(struct call *c)
 {
     c->large = true;
+    call_keep_nothing(c);
     if (c->x == NULL)
         return;
     struct answer_view v;
@@ -106,8 +107,11 @@ void answer_reply(struct call *c)
     http_set(x, STR("Content-Type"), STR("application/json"));
     call_headers(c, true);
     http_stream(x, (int64_t)total);
-    for (size_t i = 0; i < n; i++)
+    call_keep_head(c, c->status, "application/json");
+    for (size_t i = 0; i < n; i++) {
         http_write(x, pieces[i]);
+        call_keep(c, pieces[i]);
+    }
     http_end(x);
     buf_fini(&usage);
     finish(c);

@@ -55,6 +55,7 @@ void call_free(struct call *c)
     if (c->counted != 0)
         atomic_fetch_sub_explicit(gl->g->o.buffered, c->counted, memory_order_relaxed);
     stream_fini(c);
+    call_idem_end(c);
     keep_or_free(&c->answer);
     keep_or_free(&c->held_back);
     buf_reset(&c->prefix_out);

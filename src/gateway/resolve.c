@@ -24,30 +24,6 @@ static void give_up(struct call *c)
     call_settle(c, call_done);
 }
 
-/* `data` of the receipt: native token counts and the total cost. */
-static bool read_receipt(struct call *c, struct str body)
-{
-    size_t offset;
-    if (json_check(body, &offset) != OK)
-        return false;
-    struct str data = json_get(str_trim(body), STR("data"));
-    struct nano cost;
-    int64_t in = 0, out = 0;
-    if (json_type_of(data) != JSON_OBJECT ||
-        nano_parse(json_get(data, STR("total_cost")), true, &cost) != OK)
-        return false;
-    if (json_int(json_get(data, STR("native_tokens_prompt")), 0, INT32_MAX, &in) != OK &&
-        json_int(json_get(data, STR("tokens_prompt")), 0, INT32_MAX, &in) != OK)
-        return false;
-    if (json_int(json_get(data, STR("native_tokens_completion")), 0, INT32_MAX, &out) != OK &&
-        json_int(json_get(data, STR("tokens_completion")), 0, INT32_MAX, &out) != OK)
-        return false;
-    c->ans.usage = (struct catalog_usage){.input = in, .output = out};
-    c->ans.cost = cost;
-    c->ans.has_usage = c->ans.has_cost = true;
-    return true;
-}
-
 static void receipt_head(void *arg, const struct http1_head *head)
 {
     struct call *c = arg;
@@ -66,7 +42,7 @@ static void receipt_end(void *arg)
 {
     struct call *c = arg;
     c->up = NULL;
-    if (c->retry_after[0] == 'y' && read_receipt(c, buf_str(&c->answer))) {
+    if (c->retry_after[0] == 'y' && receipt_read(&c->ans, buf_str(&c->answer))) {
         usage_charge(c);
         give_up(c); /* has usage now: settled as known */
         return;
@@ -113,22 +89,11 @@ static void ask_later(struct call *c)
     loop_timer_start(&c->timer, ask_after_us[c->asked++]);
 }
 
-static bool id_is_plain(const struct call *c)
-{
-    for (size_t i = 0; i < c->ans.upstream_id_n; i++) {
-        char ch = c->ans.upstream_id[i];
-        bool plain = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
-                     (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_' || ch == '.';
-        if (!plain)
-            return false;
-    }
-    return c->ans.upstream_id_n != 0;
-}
-
 void call_resolve(struct call *c)
 {
     const struct catalog_provider *p = c->plan.candidates[c->candidate].provider;
-    if (p->kind != CATALOG_OPENROUTER || !id_is_plain(c)) {
+    if (p->kind != CATALOG_OPENROUTER ||
+        !receipt_id_is_plain(str_of(c->ans.upstream_id, c->ans.upstream_id_n))) {
         give_up(c);
         return;
     }

@@ -400,6 +400,12 @@ static void step_hold(struct call *c, bool again)
     call_dispatch(c);
 }
 
+static void step_claimed(struct call *c)
+{
+    if (step_limit(c) == OK)
+        step_quote(c);
+}
+
 static void step_read(struct call *c)
 {
     struct gateway_loop *gl = c->gl;
@@ -424,6 +430,5 @@ static void step_read(struct call *c)
                     e == ERR_OVERLOADED ? STR("Retry-After: 1\r\n") : STR(""));
         return;
     }
-    if (step_limit(c) == OK)
-        step_quote(c);
+    call_claim(c, step_claimed);
 }

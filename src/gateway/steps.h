@@ -34,6 +34,16 @@ void call_refuse(struct call *c, enum err e, struct str message, struct str para
 /* The headers that every answer of a call carries. */
 void call_headers(struct call *c, bool with_cost);
 
+/* replay.c: calls with an Idempotency-Key. */
+/* Claims the key, then goes on; answers from what was kept, or refuses. */
+void call_claim(struct call *c, call_next_f next);
+/* What the client is given, for the next time; nothing without a key. */
+void call_keep_head(struct call *c, int status, const char *type);
+void call_keep_error(struct call *c, enum err e);
+void call_keep(struct call *c, struct str bytes);
+void call_keep_nothing(struct call *c);
+void call_idem_end(struct call *c);
+
 /* dispatch.c */
 void call_dispatch(struct call *c);
 /* Body of the upstream's failure is mapped; another attempt is made when the rules allow one. */
@@ -74,6 +84,10 @@ void stream_fini(struct call *c);
 void usage_read(struct call_answer *a, struct str usage);
 /* The usage object as the customer sees it: cost is the charge, what tells of the upstream goes. */
 void usage_rewrite(struct str usage, struct nano charge, struct buf *out);
+/* The upstream's receipt of a call (its tokens and cost); false when it is none. */
+bool receipt_read(struct call_answer *a, struct str body);
+/* May the id stand in a query as it is? */
+bool receipt_id_is_plain(struct str id);
 /* Price and rule applied: charge, cost, basis. */
 void usage_charge(struct call *c);
 

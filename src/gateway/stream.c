@@ -32,6 +32,7 @@ void stream_head(struct call *c)
 {
     sse_init(&c->sse, EVENT_BYTES_MAX);
     c->sse_ready = true;
+    call_keep_head(c, 200, "text/event-stream");
     c->checkpoint_us = c->head_us + CHECKPOINT_US;
     if (c->gl->g->o.durability != GATEWAY_OVERLAP || c->x == NULL ||
         ledger_lane_durable(c->gl->lane) >= c->ticket) {
@@ -53,6 +54,7 @@ static void put(struct call *c, struct str s)
 {
     if (c->x == NULL)
         return;
+    call_keep(c, s);
     if (c->started)
         http_write(c->x, s);
     else
@@ -141,10 +143,12 @@ static void write_event(struct call *c, struct str data, const struct edits *edi
     size_t n = edits_pieces(edits, data, pieces);
     struct buf *b = &c->held_back;
     if (back) {
+        size_t before = b->n;
         buf_add(b, STR("data: "));
         for (size_t i = 0; i < n; i++)
             buf_add(b, pieces[i]);
         buf_add(b, STR("\n\n"));
+        call_keep(c, str_from(buf_str(b), before));
         return;
     }
     put(c, STR("data: "));
@@ -270,8 +274,10 @@ static void stream_finished(struct call *c, bool done)
         upstream_cancel(c->up);
         c->up = NULL;
     }
-    if (done)
+    if (done) {
         buf_add(&c->held_back, STR("data: [DONE]\n\n"));
+        call_keep(c, STR("data: [DONE]\n\n"));
+    }
     if (!c->ans.has_usage)
         usage_charge(c);
     call_settle(c, stream_settled);

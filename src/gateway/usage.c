@@ -136,6 +136,42 @@ void usage_charge(struct call *c)
         c->cost = NANO(0);
 }
 
+/* Source: OpenRouter API, GET /generation. */
+bool receipt_read(struct call_answer *a, struct str body)
+{
+    size_t offset;
+    if (json_check(body, &offset) != OK)
+        return false;
+    struct str data = json_get(str_trim(body), STR("data"));
+    struct nano cost;
+    int64_t in = 0, out = 0;
+    if (json_type_of(data) != JSON_OBJECT ||
+        nano_parse(json_get(data, STR("total_cost")), true, &cost) != OK || cost.v < 0)
+        return false;
+    if (json_int(json_get(data, STR("native_tokens_prompt")), 0, TOKENS_MAX, &in) != OK &&
+        json_int(json_get(data, STR("tokens_prompt")), 0, TOKENS_MAX, &in) != OK)
+        return false;
+    if (json_int(json_get(data, STR("native_tokens_completion")), 0, TOKENS_MAX, &out) != OK &&
+        json_int(json_get(data, STR("tokens_completion")), 0, TOKENS_MAX, &out) != OK)
+        return false;
+    a->usage = (struct catalog_usage){.input = in, .output = out};
+    a->cost = cost;
+    a->has_usage = a->has_cost = true;
+    return true;
+}
+
+bool receipt_id_is_plain(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     c == '-' || c == '_' || c == '.';
+        if (!plain)
+            return false;
+    }
+    return id.n != 0;
+}
+
 const char *basis_name(int64_t basis)
 {
     static const char *const name[] = {"none", "provider_usage", "provider_cost", "estimated"};

@@ -25,6 +25,10 @@ enum err gateway_new(const struct gateway_options *options, struct gateway **ret
         return e;
     }
     g->rollup = rollup_new();
+    g->idempotency.store = options->store;
+    g->idempotency.boot = id_new(clock_wall_us());
+    memcpy(g->idempotency.seal, options->seal, sizeof(g->idempotency.seal));
+    mem_wipe(g->o.seal, sizeof(g->o.seal));
     header_name(g->header_credits, sizeof(g->header_credits), options->header_prefix,
                 "Credits-Remaining");
     header_name(g->header_cost, sizeof(g->header_cost), options->header_prefix, "Cost-USD");
@@ -40,6 +44,7 @@ void gateway_free(struct gateway **g)
     if (*g == NULL)
         return;
     loop_tls_free(&(*g)->tls);
+    mem_wipe((*g)->idempotency.seal, sizeof((*g)->idempotency.seal));
     rollup_free(&(*g)->rollup);
     mem_free(*g);
     *g = NULL;
@@ -236,4 +241,9 @@ struct http_route gateway_route_completions(struct gateway_loop *gl)
 struct http_route gateway_route_embeddings(struct gateway_loop *gl)
 {
     return route(gl, &product_embeddings, embeddings_head);
+}
+
+struct idempotency *gateway_idempotency(struct gateway *g)
+{
+    return &g->idempotency;
 }

@@ -14,7 +14,7 @@
 struct change {
     struct identity *identity;
     struct identity_record *created; /* or NULL */
-    identity_change_f change;        /* or NULL */
+    identity_change_f change; /* or NULL */
     uint8_t (*macs)[CRYPTO_HASH_LEN];
     size_t macs_n;
     struct id cap;
@@ -242,12 +242,12 @@ static enum err insert_key(struct identity *identity, struct store_conn *conn,
     uint8_t mac[CRYPTO_HASH_LEN];
     identity_key_make(identity, text, mac);
     char id[ID_TEXT_MAX], user[ID_TEXT_MAX], team[ID_TEXT_MAX], cap[ID_TEXT_MAX], shown[32];
-    enum err e = store_run(
-        conn, SQL_IDENTITY_KEY_INSERT, NULL, "tttbttittTii", id_text("key_", key->key, id),
-        id_text("usr_", key->user, user), id_text("team_", key->team, team),
-        str_of((const char *)mac, sizeof(mac)), name, display_of(identity, text, shown),
-        (int64_t)key->scopes, key->models, key->ips, cap_text(key->key_cap, cap), wall_us,
-        key->expires_us);
+    enum err e = store_run(conn, SQL_IDENTITY_KEY_INSERT, NULL, "tttbttittTii",
+                           id_text("key_", key->key, id), id_text("usr_", key->user, user),
+                           id_text("team_", key->team, team),
+                           str_of((const char *)mac, sizeof(mac)), name,
+                           display_of(identity, text, shown), (int64_t)key->scopes, key->models,
+                           key->ips, cap_text(key->key_cap, cap), wall_us, key->expires_us);
     if (e != OK)
         return e;
     struct change *c = change_new(identity, NULL);
@@ -298,8 +298,22 @@ static enum err start_key(struct store_conn *conn, struct id key, struct store_q
 }
 
 /* Columns of the three queries that list keys. */
-enum { COL_ID, COL_USER, COL_TEAM, COL_CAP, COL_NAME, COL_DISPLAY, COL_MODELS, COL_IPS, COL_SCOPES,
-       COL_CREATED, COL_USED, COL_EXPIRES, COL_REVOKED, COL_MAC };
+enum {
+    COL_ID,
+    COL_USER,
+    COL_TEAM,
+    COL_CAP,
+    COL_NAME,
+    COL_DISPLAY,
+    COL_MODELS,
+    COL_IPS,
+    COL_SCOPES,
+    COL_CREATED,
+    COL_USED,
+    COL_EXPIRES,
+    COL_REVOKED,
+    COL_MAC
+};
 
 /* Begins a change of one key: its MAC is noted, and that it belongs to the team (zero: any). */
 static enum err change_key(struct identity *identity, struct store_conn *conn, struct id team,
@@ -317,8 +331,8 @@ static enum err change_key(struct identity *identity, struct store_conn *conn, s
     return e;
 }
 
-enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn,
-                                struct id team, struct id key, int64_t at_us)
+enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn, struct id team,
+                                struct id key, int64_t at_us)
 {
     must(at_us > 0);
     struct change *c = NULL;
@@ -357,8 +371,8 @@ static enum err read_old(struct store_conn *conn, struct arena *a, struct id tea
     return e;
 }
 
-enum err identity_key_rotate_in(struct identity *identity, struct store_conn *conn,
-                                struct id team, struct id key, int64_t grace_us, int64_t wall_us,
+enum err identity_key_rotate_in(struct identity *identity, struct store_conn *conn, struct id team,
+                                struct id key, int64_t grace_us, int64_t wall_us,
                                 struct id *ret_new_key, char ret_text[IDENTITY_KEY_TEXT_MAX])
 {
     if (grace_us < 0 || grace_us > GRACE_MAX_US)
@@ -384,8 +398,8 @@ enum err identity_key_rotate_in(struct identity *identity, struct store_conn *co
     return e;
 }
 
-enum err identity_key_cap_set_in(struct identity *identity, struct store_conn *conn,
-                                 struct id key, struct id cap)
+enum err identity_key_cap_set_in(struct identity *identity, struct store_conn *conn, struct id key,
+                                 struct id cap)
 {
     struct change *c = NULL;
     enum err e = change_key(identity, conn, (struct id){{0}}, key, set_cap, &c);
@@ -404,8 +418,8 @@ enum err identity_member_cap_set_in(struct identity *identity, struct store_conn
     char team_text[ID_TEXT_MAX], user_text[ID_TEXT_MAX], text[ID_TEXT_MAX];
     struct str t = id_text("team_", team, team_text), u = id_text("usr_", user, user_text);
     int64_t changed = 0;
-    enum err e =
-        store_run(conn, SQL_IDENTITY_MEMBER_CAP, &changed, "ttT", t, u, cap_text(cap, text));
+    enum err e = store_run(conn, SQL_IDENTITY_MEMBER_CAP, &changed, "ttT", t, u,
+                           cap_text(cap, text));
     if (e != OK || changed == 0)
         return e != OK ? e : ERR_NOT_FOUND;
     struct change *c = change_new(identity, set_member_cap);
@@ -453,10 +467,9 @@ enum err identity_key_list(struct identity *identity, struct store_conn *conn, s
     char team_text[ID_TEXT_MAX], user_text[ID_TEXT_MAX];
     struct str t = id_text("team_", team, team_text);
     struct store_query *q = NULL;
-    enum err e = id_is_zero(user)
-                     ? store_start(conn, SQL_IDENTITY_KEYS_OF_TEAM, &q, "t", t)
-                     : store_start(conn, SQL_IDENTITY_KEYS_OF_USER, &q, "tt", t,
-                                   id_text("usr_", user, user_text));
+    enum err e = id_is_zero(user) ? store_start(conn, SQL_IDENTITY_KEYS_OF_TEAM, &q, "t", t)
+                                  : store_start(conn, SQL_IDENTITY_KEYS_OF_USER, &q, "tt", t,
+                                                id_text("usr_", user, user_text));
     while (e == OK && (e = store_step(q)) == OK)
         give_row(identity, q, fn, arg);
     store_finish(&q);

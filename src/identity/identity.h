@@ -7,8 +7,9 @@
  * Memory: a key's record is immutable and counted; change replaces it.
  * Units: µs.
  * Errors: MISSING_, INVALID_, EXPIRED_, REVOKED_API_KEY; NOT_FOUND, CONFLICT, VALIDATION_FAILED.
- * Always: a key is stored only as HMAC-SHA-256 under the pepper; what is revoked is refused from the
- * next call on. Key format: prefix_ + 32 random base62 + 6 base62 digits of the CRC-32 of the 32. */
+ * Always: a key is stored only as HMAC-SHA-256 under the pepper; what is revoked is refused from
+ * the next call on. Key format: prefix_ + 32 random base62 + 6 base62 digits of the CRC-32 of the
+ * 32. */
 #ifndef IDENTITY_IDENTITY_H
 #define IDENTITY_IDENTITY_H
 
@@ -35,8 +36,8 @@ void identity_free(struct identity **identity);
 
 enum identity_scope {
     IDENTITY_SCOPE_INFERENCE = 1, /* "inference": /v1 */
-    IDENTITY_SCOPE_USAGE = 2,     /* "usage": read usage and billing */
-    IDENTITY_SCOPE_KEYS = 4,      /* "keys": list and rotate keys */
+    IDENTITY_SCOPE_USAGE = 2, /* "usage": read usage and billing */
+    IDENTITY_SCOPE_KEYS = 4, /* "keys": list and rotate keys */
     IDENTITY_SCOPE_ALL = 7
 };
 /* "inference usage keys", separated by blanks or commas; "all". VALIDATION_FAILED for other words
@@ -47,14 +48,14 @@ void identity_scopes_text(unsigned scopes, struct buf *out);
 /* What a call needs to know of its key. Immutable. */
 struct identity_key {
     struct id key, user, team;
-    struct id wallet;               /* the team's */
-    struct id key_cap, member_cap;  /* zero: none */
+    struct id wallet; /* the team's */
+    struct id key_cap, member_cap; /* zero: none */
     unsigned scopes;
     int64_t expires_us; /* 0: never */
     int64_t revoked_us; /* 0: not; in the future: grace after rotation */
     bool user_suspended;
-    struct str models;  /* allowlist: patterns separated by '\n'; empty: all */
-    struct str ips;     /* allowlist: addresses and CIDR nets separated by '\n'; empty: all */
+    struct str models; /* allowlist: patterns separated by '\n'; empty: all */
+    struct str ips; /* allowlist: addresses and CIDR nets separated by '\n'; empty: all */
     char user_hash[17]; /* for logs: 16 hex digits of the HMAC of the user's id */
     _Atomic int64_t last_used_us; /* whoever found the key sets it, relaxed */
 };
@@ -65,23 +66,23 @@ bool identity_key_mac(const struct identity *identity, struct str text,
 enum identity_find {
     IDENTITY_FOUND,
     IDENTITY_UNKNOWN, /* known not to exist */
-    IDENTITY_LOAD,    /* not in memory: call identity_key_load on a worker, then find again */
+    IDENTITY_LOAD, /* not in memory: call identity_key_load on a worker, then find again */
     IDENTITY_FIND__COUNT
 };
 /* With IDENTITY_FOUND the key is referenced: give it back by identity_key_unref. */
-enum identity_find identity_key_find(struct identity *identity,
-                                     const uint8_t mac[CRYPTO_HASH_LEN],
+enum identity_find identity_key_find(struct identity *identity, const uint8_t mac[CRYPTO_HASH_LEN],
                                      struct identity_key **ret_key);
 void identity_key_unref(struct identity_key **key);
 /* Blocking. OK also when there is no such key (then find says UNKNOWN). Under pressure (keys_max,
- * many unknown keys) what was loaded may be gone again before the next find: ask a second time, then
- * give up with OVERLOADED. STORE_BUSY when the key changed under it eight times. */
+ * many unknown keys) what was loaded may be gone again before the next find: ask a second time,
+ * then give up with OVERLOADED. STORE_BUSY when the key changed under it eight times. */
 MUST enum err identity_key_load(struct identity *identity, const uint8_t mac[CRYPTO_HASH_LEN]);
 /* Is the key good now? EXPIRED_, REVOKED_API_KEY, or INVALID_ for a suspended user. */
 MUST enum err identity_key_check(const struct identity_key *key, int64_t wall_us);
 bool identity_key_allows_model(const struct identity_key *key, struct str model);
 bool identity_key_allows_ip(const struct identity_key *key, struct str address);
-/* Writes last-used times that changed (once a minute, on a worker thread: it waits for the writer). */
+/* Writes last-used times that changed (once a minute, on a worker thread: it waits for the
+ * writer). */
 MUST enum err identity_flush_last_used(struct identity *identity);
 
 /* ---- control; all block. Functions ending in _in run inside a store_write closure ---- */
@@ -92,8 +93,8 @@ struct identity_user {
     int64_t created_us;
 };
 /* Makes user, personal team and membership (not the wallet's ledger account: the caller opens it in
- * the same closure). CONFLICT when the e-mail is taken (in whatever case), VALIDATION_FAILED when it
- * is none. ret_user->email is a slice of `email`. */
+ * the same closure). CONFLICT when the e-mail is taken (in whatever case), VALIDATION_FAILED when
+ * it is none. ret_user->email is a slice of `email`. */
 MUST enum err identity_user_create_in(struct identity *identity, struct store_conn *conn,
                                       struct str email, bool is_operator, int64_t wall_us,
                                       struct identity_user *ret_user);
@@ -114,7 +115,7 @@ struct identity_key_spec {
     unsigned scopes;
     int64_t expires_us;
     struct str models, ips; /* entries separated by blanks, commas or lines */
-    struct id cap;          /* zero: none; a ledger cap account that the caller opened */
+    struct id cap; /* zero: none; a ledger cap account that the caller opened */
 };
 /* What is wrong with a spec, for people; NULL: nothing. */
 const char *identity_key_fault(const struct identity_key_spec *spec, int64_t wall_us);
@@ -128,8 +129,8 @@ MUST enum err identity_key_create_in(struct identity *identity, struct store_con
 MUST enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn,
                                      struct id team, struct id key, int64_t at_us);
 /* A new key with everything of the old one, its cap account too; the old one is revoked after
- * grace_us (at most 30 days, else VALIDATION_FAILED). CONFLICT when the old one is revoked, waits to
- * be, or has expired. */
+ * grace_us (at most 30 days, else VALIDATION_FAILED). CONFLICT when the old one is revoked, waits
+ * to be, or has expired. */
 MUST enum err identity_key_rotate_in(struct identity *identity, struct store_conn *conn,
                                      struct id team, struct id key, int64_t grace_us,
                                      int64_t wall_us, struct id *ret_new_key,

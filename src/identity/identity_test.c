@@ -194,8 +194,8 @@ static void test_email(void **state)
     assert_null(identity_words_email(STR("  Ann.B@Example.COM\t"), text, key, &n));
     assert_string_equal(text, "Ann.B@example.com");
     assert_string_equal(key, "ann.b@example.com");
-    static const char *const bad[] = {"", "   ", "ann", "@x", "ann@", "a@b@c", "a b@c", "a@b\nc",
-                                      "a\x7f@b", "a@\xC2\x85", "a@\xFF"};
+    static const char *const bad[] = {"",      "   ",    "ann",     "@x",         "ann@",  "a@b@c",
+                                      "a b@c", "a@b\nc", "a\x7f@b", "a@\xC2\x85", "a@\xFF"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_non_null(identity_email_fault(str_c(bad[i])));
     char longer[256];
@@ -212,21 +212,29 @@ static void test_ips(void **state)
     size_t n;
     assert_null(identity_words_ips(STR(" 10.1.2.3/8,,::1 "), text, &n));
     assert_true(str_eq(str_of(text, n), STR("10.1.2.3/8\n::1")));
-    static const char *const bad[] = {"10.0.0.0/33", "10.0.0", "10.0.0.0/", "10.0.0.0/x", "::/129",
-                                      "localhost", "/8", "1.2.3.4/8/8", "::g"};
+    static const char *const bad[] = {"10.0.0.0/33", "10.0.0",      "10.0.0.0/",
+                                      "10.0.0.0/x",  "::/129",      "localhost",
+                                      "/8",          "1.2.3.4/8/8", "::g"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_non_null(identity_words_ips(str_c(bad[i]), text, &n));
     static const struct {
         const char *nets, *address;
         bool in;
     } cases[] = {
-        {"10.0.0.0/8", "10.255.1.2", true},      {"10.0.0.0/8", "11.0.0.1", false},
-        {"10.0.0.0/8", "::ffff:10.1.1.1", true}, {"192.0.2.7", "192.0.2.7", true},
-        {"192.0.2.7", "192.0.2.8", false},       {"2001:db8::/33", "2001:db8:7fff::1", true},
-        {"2001:db8::/33", "2001:db8:8000::1", false}, {"0.0.0.0/0", "9.9.9.9", true},
-        {"0.0.0.0/0", "2001::1", false},         {"::/0", "9.9.9.9", true},
-        {"10.0.0.1\n::1", "::1", true},          {"::1", "nonsense", false},
-        {"::1", "", false},                      {"192.168.4.4/30", "192.168.4.7", true},
+        {"10.0.0.0/8", "10.255.1.2", true},
+        {"10.0.0.0/8", "11.0.0.1", false},
+        {"10.0.0.0/8", "::ffff:10.1.1.1", true},
+        {"192.0.2.7", "192.0.2.7", true},
+        {"192.0.2.7", "192.0.2.8", false},
+        {"2001:db8::/33", "2001:db8:7fff::1", true},
+        {"2001:db8::/33", "2001:db8:8000::1", false},
+        {"0.0.0.0/0", "9.9.9.9", true},
+        {"0.0.0.0/0", "2001::1", false},
+        {"::/0", "9.9.9.9", true},
+        {"10.0.0.1\n::1", "::1", true},
+        {"::1", "nonsense", false},
+        {"::1", "", false},
+        {"192.168.4.4/30", "192.168.4.7", true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(identity_words_ip_in(str_c(cases[i].nets), str_c(cases[i].address)),
@@ -677,21 +685,29 @@ static void test_race(void **state)
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
-        #test " postgres", test, setup, teardown, &kit                                             \
+#test " postgres", test, setup, teardown, &kit                                             \
     }
 
 int main(void)
 {
     crypto_init();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scopes),       cmocka_unit_test(test_email),
-        cmocka_unit_test(test_ips),          cmocka_unit_test(test_eviction),
-        cmocka_unit_test(test_stale_load),   ON_BOTH(test_users),
-        ON_BOTH(test_key_text),              ON_BOTH(test_key_refusals),
-        ON_BOTH(test_known_not_to_exist),    ON_BOTH(test_revoke),
-        ON_BOTH(test_expiry_and_suspension), ON_BOTH(test_caps),
-        ON_BOTH(test_rotate),                ON_BOTH(test_list_and_last_used),
-        ON_BOTH(test_flush_many),            ON_BOTH(test_race),
+        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_email),
+        cmocka_unit_test(test_ips),
+        cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_stale_load),
+        ON_BOTH(test_users),
+        ON_BOTH(test_key_text),
+        ON_BOTH(test_key_refusals),
+        ON_BOTH(test_known_not_to_exist),
+        ON_BOTH(test_revoke),
+        ON_BOTH(test_expiry_and_suspension),
+        ON_BOTH(test_caps),
+        ON_BOTH(test_rotate),
+        ON_BOTH(test_list_and_last_used),
+        ON_BOTH(test_flush_many),
+        ON_BOTH(test_race),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();

@@ -11,16 +11,19 @@
 #define SLOTS_FIRST 16
 #define EVICT_LOOKS 8
 
+/* What finding touches comes first and lies in one line of the cache. */
 struct identity_record {
     _Atomic uint32_t refs;
-    uint32_t tick;   /* the shard's when it was last found */
-    bool listed;     /* in the shard's list of used records, which holds a reference */
+    uint32_t tick; /* the shard's when it was last found */
     uint8_t mac[CRYPTO_HASH_LEN];
-    struct identity_record *next; /* in that list */
-    _Atomic int64_t written_us;   /* last use that the store knows */
+    struct identity_record *next; /* in the list of used records, which holds a reference */
+    bool listed;
+    void *block; /* what was allocated */
+    _Atomic int64_t written_us; /* last use that the store knows */
     struct identity_key key;
     char text[];
 };
+#define LINE 64
 
 struct slot {
     uint64_t tag;
@@ -99,7 +102,10 @@ void identity_table_free(struct identity_table **table)
 struct identity_record *identity_record_new(const uint8_t mac[CRYPTO_HASH_LEN],
                                             const struct identity_key *key)
 {
-    struct identity_record *r = mem_zalloc(sizeof(*r) + key->models.n + key->ips.n);
+    char *block = mem_zalloc(LINE + sizeof(struct identity_record) + key->models.n + key->ips.n);
+    uintptr_t line = ((uintptr_t)block + LINE - 1) & ~(uintptr_t)(LINE - 1);
+    struct identity_record *r = (struct identity_record *)line;
+    r->block = block;
     atomic_init(&r->refs, 1);
     memcpy(r->mac, mac, CRYPTO_HASH_LEN);
     struct identity_key *k = &r->key;
@@ -134,7 +140,7 @@ void identity_record_unref(struct identity_record **record)
         return;
     /* Loading (not a fence, which TSan does not see) pairs with the others' releases. */
     must(atomic_load_explicit(&r->refs, memory_order_acquire) == 0);
-    mem_free(r);
+    mem_free(r->block);
 }
 
 struct identity_key *identity_record_key(struct identity_record *record)
@@ -268,8 +274,7 @@ static void list_used(struct shard *s, struct identity_record *r)
 
 /* ---- the table ---- */
 
-enum identity_find identity_table_find(struct identity_table *t,
-                                       const uint8_t mac[CRYPTO_HASH_LEN],
+enum identity_find identity_table_find(struct identity_table *t, const uint8_t mac[CRYPTO_HASH_LEN],
                                        struct identity_key **ret_key)
 {
     enum identity_find found = IDENTITY_LOAD;

@@ -5,7 +5,8 @@
  * Memory: a record is immutable (but for last_used_us) and counted; a change puts a copy in its
  * place. At most keys_max records; the least recently found of a few neighbours goes.
  * Always: every change bumps its shard's epoch; what was read from the store before the change is
- * refused by identity_table_put, so a load that races with a revocation cannot bring the key back. */
+ * refused by identity_table_put, so a load that races with a revocation cannot bring the key
+ * back. */
 #ifndef IDENTITY_TABLE_H
 #define IDENTITY_TABLE_H
 
@@ -25,8 +26,7 @@ struct identity_record *identity_record_new(const uint8_t mac[CRYPTO_HASH_LEN],
 void identity_record_unref(struct identity_record **record);
 struct identity_key *identity_record_key(struct identity_record *record);
 
-enum identity_find identity_table_find(struct identity_table *t,
-                                       const uint8_t mac[CRYPTO_HASH_LEN],
+enum identity_find identity_table_find(struct identity_table *t, const uint8_t mac[CRYPTO_HASH_LEN],
                                        struct identity_key **ret_key);
 /* Last use as this process knows it; 0 when the key is not in memory. */
 int64_t identity_table_last_used(struct identity_table *t, const uint8_t mac[CRYPTO_HASH_LEN]);

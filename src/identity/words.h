@@ -20,8 +20,7 @@ const char *identity_words_email(struct str email, char ret_text[IDENTITY_EMAIL_
                                  char ret_key[IDENTITY_EMAIL_MAX + 1], size_t *ret_n);
 const char *identity_words_name(struct str name);
 /* Lists as people give them (blanks, commas, lines) to one entry per line. */
-const char *identity_words_models(struct str list, char ret_text[IDENTITY_LIST_MAX],
-                                  size_t *ret_n);
+const char *identity_words_models(struct str list, char ret_text[IDENTITY_LIST_MAX], size_t *ret_n);
 const char *identity_words_ips(struct str list, char ret_text[IDENTITY_LIST_MAX], size_t *ret_n);
 /* `nets` as stored; IPv4 addresses mapped into IPv6 (RFC 4291 §2.5.5.2) count as IPv4. */
 bool identity_words_ip_in(struct str nets, struct str address);

@@ -21,10 +21,12 @@
 #define LEDGER_QUEUE_MAX 1000000
 /* Projections are written in the transaction of a row, so that they cost no fsync of their own: when
  * so many records wait for it, and so long after the first one that waits. */
-#define LEDGER_PROJECT_RECORDS 1024
-#define LEDGER_PROJECT_US (20 * US_PER_MS)
-/* Ids of calls that ended, to refuse a second hold: two generations of this many. */
-#define LEDGER_RECENT 32768
+#define LEDGER_PROJECT_RECORDS 4096
+#define LEDGER_PROJECT_US (50 * US_PER_MS)
+/* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes (that
+ * two ids share one is as likely as a guessed key). */
+#define LEDGER_RECENT 8192
+#define LEDGER_RECENT_SLOTS (2 * LEDGER_RECENT)
 /* Bound of what one control operation, charge or limit may say: a billion dollars. */
 #define LEDGER_MONEY_MAX (INT64_C(1000000000) * NANO_PER_USD)
 #define LEDGER_NODE_MAX 32
@@ -78,7 +80,10 @@ struct ledger {
     struct crypto_hasher *hasher;
     bool projecting, tick_asked;
     uint64_t serving;
-    struct idmap recent[2];
+    struct recent {
+        uint64_t hashes[LEDGER_RECENT_SLOTS];
+        size_t n;
+    } *recent[2];
     struct buf parts; /* scratch */
     size_t ops;       /* control operations in this transaction */
     /* Counts, any thread. */

@@ -29,6 +29,8 @@ static struct ledger *ledger_new(struct store *store, const struct ledger_option
     l->projector = options->projector;
     memcpy(l->node, options->node.p, options->node.n);
     l->model = model_new();
+    l->recent[0] = mem_zalloc(sizeof(struct recent));
+    l->recent[1] = mem_zalloc(sizeof(struct recent));
     l->hasher = crypto_hasher_new();
     buf_init(&l->body, SIZE_MAX / 2);
     buf_init(&l->parts, SIZE_MAX / 2);
@@ -85,8 +87,8 @@ static void ledger_free(struct ledger *l)
     crypto_hasher_free(&l->hasher);
     buf_fini(&l->body);
     buf_fini(&l->parts);
-    idmap_fini(&l->recent[0]);
-    idmap_fini(&l->recent[1]);
+    mem_free(l->recent[0]);
+    mem_free(l->recent[1]);
     pthread_mutex_destroy(&l->lanes_lock);
     pthread_mutex_destroy(&l->served_lock);
     pthread_cond_destroy(&l->served_cond);

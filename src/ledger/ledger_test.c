@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -733,6 +734,76 @@ static void test_start_refuses(void **state)
     kit->store = NULL;
 }
 
+/* ---- a full disk ---- */
+
+static void fill_disk(const char *path)
+{
+    static char block[4096];
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    setvbuf(f, NULL, _IONBF, 0);
+    while (fwrite(block, sizeof(block), 1, f) == 1)
+        continue;
+    while (fwrite(block, 1, 1, f) == 1)
+        continue;
+    fclose(f);
+}
+
+/* New calls are refused; what was held before is settled, if not at once. */
+static void test_full_disk(void **state)
+{
+    struct ledger_testkit *kit = kit_of(state);
+    char filler[128], about[500];
+    memset(about, 'x', sizeof(about));
+    if (kit->house.postgres)
+        skip();
+    ledger_testkit_close(kit);
+    if (mount("none", kit->house.dir, "tmpfs", 0, "size=32m") != 0) {
+        ledger_testkit_open(kit);
+        skip(); /* not ours to mount */
+    }
+    snprintf(filler, sizeof(filler), "%s/filler", kit->house.dir);
+    ledger_testkit_open(kit);
+    struct id w = ledger_testkit_wallet(kit, NANO(0));
+    struct ledger_hold h, more[64];
+    (void)ledger_testkit_credit(kit, w, NANO(100000));
+    assert_int_equal(ledger_testkit_hold(kit, w, none, NANO(10), &h), OK);
+    ledger_testkit_sync(kit);
+    fill_disk(filler);
+    enum err e = OK;
+    ledger_ticket ticket = 0;
+    size_t n = 0;
+    for (unsigned i = 0; e == OK && i < 64; i++) {
+        e = ledger_testkit_hold(kit, w, none, NANO(1), &more[i]);
+        for (unsigned k = 0; e == OK && k < 1000; k++)
+            ticket = ledger_hold_dispatched(kit->lane, &more[i], kit->now_us,
+                                            str_of(about, sizeof(about)));
+        n += e == OK;
+        ledger_lane_flush(kit->lane);
+        for (unsigned wait = 0; wait < 100 && ledger_is_available(kit->ledger) &&
+                                ledger_lane_durable(kit->lane) < ticket; wait++)
+            usleep(1000);
+    }
+    assert_int_equal(e, ERR_LEDGER_UNAVAILABLE);
+    assert_false(ledger_is_available(kit->ledger));
+    (void)ledger_testkit_settle(kit, &h, NANO(7));
+    for (size_t i = 0; i < n; i++)
+        (void)ledger_testkit_settle(kit, &more[i], NANO(1));
+    ledger_lane_flush(kit->lane);
+    unlink(filler);
+    for (unsigned wait = 0; wait < 5000 && !ledger_is_available(kit->ledger); wait++)
+        usleep(1000);
+    assert_true(ledger_is_available(kit->ledger));
+    assert_int_equal(ledger_testkit_verify(kit, true), 0);
+    assert_money(ledger_testkit_balance(kit, w), 100000 - 7 - (int64_t)n);
+    assert_money(ledger_testkit_available(kit, w), 100000 - 7 - (int64_t)n);
+    ledger_testkit_close(kit);
+    ledger_testkit_open(kit);
+    assert_money(ledger_testkit_available(kit, w), 100000 - 7 - (int64_t)n);
+    ledger_testkit_close(kit);
+    assert_int_equal(umount(kit->house.dir), 0);
+}
+
 #define BOTH(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -755,6 +826,7 @@ int main(void)
         BOTH(test_explain),
         BOTH(test_alterations),
         BOTH(test_start_refuses),
+        BOTH(test_full_disk),
     };
     int failed = cmocka_run_group_tests_name("ledger on SQLite", tests, NULL, NULL);
     on_postgres = true;

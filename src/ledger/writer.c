@@ -40,21 +40,32 @@ enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str bo
 
 /* ---- taking ---- */
 
+/* Where the hash is or would be; 0 stands for nothing. */
+static uint64_t *recent_slot(struct recent *r, uint64_t hash)
+{
+    size_t i = (hash >> 8) & (LEDGER_RECENT_SLOTS - 1);
+    while (r->hashes[i] != 0 && r->hashes[i] != hash)
+        i = (i + 1) & (LEDGER_RECENT_SLOTS - 1);
+    return &r->hashes[i];
+}
+
 static void remember(struct ledger *l, struct id call)
 {
-    if (l->recent[0].n >= LEDGER_RECENT) {
-        struct idmap old = l->recent[1];
+    uint64_t hash = idmap_hash(call) | 1;
+    if (l->recent[0]->n >= LEDGER_RECENT) {
+        struct recent *old = l->recent[1];
         l->recent[1] = l->recent[0];
         l->recent[0] = old;
-        idmap_clear(&l->recent[0]);
+        memset(old, 0, sizeof(*old));
     }
-    if (idmap_find(&l->recent[0], call) == NULL)
-        idmap_add(&l->recent[0], call, l);
+    *recent_slot(l->recent[0], hash) = hash;
+    l->recent[0]->n++;
 }
 
 static bool ended_lately(const struct ledger *l, struct id call)
 {
-    return idmap_find(&l->recent[0], call) != NULL || idmap_find(&l->recent[1], call) != NULL;
+    uint64_t hash = idmap_hash(call) | 1;
+    return *recent_slot(l->recent[0], hash) != 0 || *recent_slot(l->recent[1], hash) != 0;
 }
 
 /* A record that contradicts the model (a call id used twice) is not journalled; what the loop took

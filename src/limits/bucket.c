@@ -113,8 +113,7 @@ void limits_rate_make(const struct limits_rule *own, const struct limits_rule *d
 
 static struct limits_ring *ring_new(uint32_t cells, int64_t cell_us)
 {
-    struct limits_ring *ring =
-        mem_zalloc(sizeof(*ring) + (cells + 1) * sizeof(ring->count[0]));
+    struct limits_ring *ring = mem_zalloc(sizeof(*ring) + (cells + 1) * sizeof(ring->count[0]));
     ring->cells = cells;
     ring->cell_us = cell_us;
     return ring;

@@ -3,8 +3,8 @@
  * Owns: two rings per bucket, made on first use.
  * Threads: under the lock of the bucket's shard; the two GCRA times are atomic because the global
  * bucket is taken without a lock.
- * Units: ticks of 1/64 ns, so that a million tokens per second still divide a second exactly enough;
- * the interval of one unit is rounded up, so that never more than the rate comes through.
+ * Units: ticks of 1/64 ns, so that a million tokens per second still divide a second exactly
+ * enough; the interval of one unit is rounded up, so that never more than the rate comes through.
  * Source: GCRA in integers: T = period/count, tat' = max(now, tat) + n·T, allowed if
  * tat' − B·T <= now. */
 #ifndef LIMITS_BUCKET_H
@@ -21,7 +21,7 @@
 struct limits_ring {
     int64_t cell_us;
     uint32_t cells; /* beside the present one */
-    int64_t last;   /* number of the present cell */
+    int64_t last; /* number of the present cell */
     int64_t sum;
     uint32_t count[];
 };
@@ -37,8 +37,8 @@ struct limits_bucket {
     struct id id;
     enum limits_scope scope;
     struct limits_rule own; /* what was set for this subject */
-    bool pinned;            /* own is set: never dropped */
-    uint64_t generation;    /* of the defaults that rate was made of */
+    bool pinned; /* own is set: never dropped */
+    uint64_t generation; /* of the defaults that rate was made of */
     struct limits_rate rate;
     _Atomic int64_t req_tat, tok_tat;
     int64_t shift; /* ticks given back so far: see limits_taken */

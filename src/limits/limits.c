@@ -167,9 +167,8 @@ struct party {
 
 static bool may_apply(struct limits *l, unsigned scope, struct id id)
 {
-    return !id_is_zero(id) &&
-           (atomic_load_explicit(&l->default_on[scope], memory_order_relaxed) ||
-            atomic_load_explicit(&l->own[scope], memory_order_relaxed) != 0);
+    return !id_is_zero(id) && (atomic_load_explicit(&l->default_on[scope], memory_order_relaxed) ||
+                               atomic_load_explicit(&l->own[scope], memory_order_relaxed) != 0);
 }
 
 static void party_lock(struct limits *l, struct party *p, const struct id *subject)
@@ -225,8 +224,7 @@ static bool fits(const struct limits_bucket *b, int64_t tokens, struct limits_de
     static const char *const names[LIMITS_SCOPE__COUNT] = {"global", "team", "user", "key"};
     if (b->rate.tok_step == 0 || tokens <= b->rate.rule.tpm)
         return true;
-    *denial =
-        (struct limits_denial){"tokens per minute", names[b->scope], b->rate.rule.tpm, 0};
+    *denial = (struct limits_denial){"tokens per minute", names[b->scope], b->rate.rule.tpm, 0};
     return false;
 }
 
@@ -251,7 +249,8 @@ static enum err party_check(const struct party *p, int64_t tokens, int64_t now_u
 
 static struct limits_rate global_rate(struct limits *l)
 {
-    struct limits_rate r = {.req_step = atomic_load_explicit(&l->global_step, memory_order_relaxed)};
+    struct limits_rate r = {
+        .req_step = atomic_load_explicit(&l->global_step, memory_order_relaxed)};
     r.req_room = atomic_load_explicit(&l->global_room, memory_order_relaxed);
     r.rule.rpm = atomic_load_explicit(&l->global_rpm, memory_order_relaxed);
     r.rule.burst = atomic_load_explicit(&l->global_burst, memory_order_relaxed);
@@ -340,8 +339,8 @@ static void end_global(struct limits *l, const struct limits_taken *taken, bool 
     pthread_mutex_unlock(&l->global_lock);
 }
 
-static void end_all(struct limits *l, struct limits_taken *taken, bool release,
-                    int64_t tokens_used, int64_t mono_us)
+static void end_all(struct limits *l, struct limits_taken *taken, bool release, int64_t tokens_used,
+                    int64_t mono_us)
 {
     for (unsigned i = LIMITS_TEAM; i < LIMITS_SUBJECTS; i++) {
         if (!taken->held[i])

@@ -14,7 +14,10 @@
 #include <cmocka.h>
 
 #define MINUTE (60 * US_PER_S)
-#define OFF {0, 0, 0, 0, 0, 0, 0}
+#define OFF                                                                                        \
+    {                                                                                              \
+        0, 0, 0, 0, 0, 0, 0                                                                        \
+    }
 
 static struct store_testkit kit;
 static struct store *store;
@@ -194,8 +197,8 @@ static void test_rings(void **state)
     static const struct {
         int64_t window_us, limit, cells;
         bool day;
-    } rings[] = {{US_PER_HOUR, 20, 60, false}, {US_PER_DAY, 30, 96, true},
-                 {US_PER_HOUR, 1, 60, false}};
+    } rings[] = {
+        {US_PER_HOUR, 20, 60, false}, {US_PER_DAY, 30, 96, true}, {US_PER_HOUR, 1, 60, false}};
     for (size_t r = 0; r < 3; r++) {
         int64_t limit = rings[r].limit, window = rings[r].window_us, now = 77;
         struct limits_rule rule = OFF;
@@ -551,9 +554,9 @@ static void test_idle_buckets_go(void **state)
             crypto_sha256(str_of((const char *)&i, sizeof(i)), hash);
             memcpy(who.b, hash, 16);
             who.b[0] = (uint8_t)day;
-            assert_int_equal(limits_take(limits, team, who, key, 1, day * US_PER_DAY, &taken,
-                                         &view, &denial),
-                             OK);
+            assert_int_equal(
+                limits_take(limits, team, who, key, 1, day * US_PER_DAY, &taken, &view, &denial),
+                OK);
             if (i != 7)
                 limits_settle(limits, &taken, 1, day * US_PER_DAY);
         }
@@ -619,19 +622,22 @@ static void test_threads(void **state)
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
-        #test " postgres", test, setup, teardown, &kit                                             \
+#test " postgres", test, setup, teardown, &kit                                             \
     }
-#define HERE(test) {#test, test, setup, teardown, NULL}
+#define HERE(test)                                                                                 \
+    {                                                                                              \
+#test, test, setup, teardown, NULL                                                         \
+    }
 
 int main(void)
 {
     crypto_init();
     const struct CMUnitTest tests[] = {
-        HERE(test_gcra_bound),     HERE(test_gcra_release),   HERE(test_rings),
-        HERE(test_ring_release),   HERE(test_tokens),         HERE(test_tokens_bound),
-        HERE(test_concurrency),    HERE(test_all_or_nothing), HERE(test_global_of_all_kinds),
-        HERE(test_steady_state),   HERE(test_idle_buckets_go), HERE(test_threads),
-        ON_BOTH(test_rules),       ON_BOTH(test_rule_refusals),
+        HERE(test_gcra_bound),   HERE(test_gcra_release),     HERE(test_rings),
+        HERE(test_ring_release), HERE(test_tokens),           HERE(test_tokens_bound),
+        HERE(test_concurrency),  HERE(test_all_or_nothing),   HERE(test_global_of_all_kinds),
+        HERE(test_steady_state), HERE(test_idle_buckets_go),  HERE(test_threads),
+        ON_BOTH(test_rules),     ON_BOTH(test_rule_refusals),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();

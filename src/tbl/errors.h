@@ -22,11 +22,11 @@
     ERR(MISSING_API_KEY, 401, "missing_api_key", "authentication_error", false,                    \
         "No API key was given. Send it as 'Authorization: Bearer KEY'.")                           \
     ERR(INVALID_API_KEY, 401, "invalid_api_key", "authentication_error", false,                    \
-        "The API key is not valid. Check it, or create another one.")                              \
+        "The API key is not valid. Check it, or have another one made.")                           \
     ERR(EXPIRED_API_KEY, 401, "expired_api_key", "authentication_error", false,                    \
-        "The API key has expired. Please create another one.")                                     \
+        "The API key has expired. Use another one, or let one be made.")                           \
     ERR(REVOKED_API_KEY, 401, "revoked_api_key", "authentication_error", false,                    \
-        "The API key was revoked. Please create another one.")                                     \
+        "The API key was revoked. Use another one, or let one be made.")                           \
     ERR(INSUFFICIENT_CREDITS, 402, "insufficient_credits", "insufficient_quota", false,            \
         "Not enough credit for this call. Top up, or lower max_tokens.")                           \
     ERR(MODEL_NOT_ALLOWED, 403, "model_not_allowed", "permission_error", false,                    \

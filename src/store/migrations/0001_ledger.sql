@@ -9,7 +9,7 @@ CREATE TABLE ledger_journal (
     hash bytea NOT NULL,
     body bytea NOT NULL,
     PRIMARY KEY (node, seq)
-);
+) WITHOUT ROWID;
 
 -- Up to which row of its journal a node has written the tables below, with that row's hash: a start
 -- checks the chain from here on.

@@ -58,3 +58,21 @@ GROUP BY team ORDER BY team;
 -- name: USAGE_HOUR_SUM_BY_TEAM
 SELECT team, CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint) FROM usage_hour
 GROUP BY team ORDER BY team;
+
+-- name: IDEMPOTENCY_GET
+SELECT body_hash, boot, state, answer, at FROM idempotency WHERE team = $1 AND idempotency = $2;
+
+-- name: IDEMPOTENCY_CLAIM
+INSERT INTO idempotency (team, idempotency, body_hash, boot, state, answer, at)
+VALUES ($1, $2, $3, $4, 0, $5, $6)
+ON CONFLICT (team, idempotency) DO UPDATE SET body_hash = excluded.body_hash, boot = excluded.boot,
+    state = 0, answer = excluded.answer, at = excluded.at;
+
+-- name: IDEMPOTENCY_STORE
+UPDATE idempotency SET state = $3, answer = $4 WHERE team = $1 AND idempotency = $2;
+
+-- name: IDEMPOTENCY_DROP
+DELETE FROM idempotency WHERE team = $1 AND idempotency = $2 AND state = 0;
+
+-- name: IDEMPOTENCY_EXPIRE
+DELETE FROM idempotency WHERE at < $1;
