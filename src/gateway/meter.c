@@ -106,8 +106,9 @@ void call_client_gone(void *call)
         call_free(c);
         return;
     }
-    c->err = ERR_CLIENT_GONE;
-    if (c->up == NULL)
+    if (!c->settled)
+        c->err = ERR_CLIENT_GONE;
+    if (c->up == NULL || c->settled)
         return; /* it waits for the disk, and finds out then */
     const struct catalog_provider *p = c->plan.candidates[c->candidate].provider;
     bool sent = c->up_sent || upstream_is_sent(c->up);

@@ -271,8 +271,10 @@ static void stream_settled(struct call *c)
 static void stream_finished(struct call *c, bool done)
 {
     if (c->up != NULL) {
-        upstream_cancel(c->up);
+        upstream_let_go(c->up);
         c->up = NULL;
+        c->ended_us = loop_now_us(c->gl->loop);
+        observe_time(METRIC_TIME_STEP_RELAY, c->ended_us - c->head_us);
     }
     if (done) {
         buf_add(&c->held_back, STR("data: [DONE]\n\n"));

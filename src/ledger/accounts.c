@@ -171,7 +171,7 @@ void model_free(struct model **model)
         mem_free(lot);
     }
     holds_free(m->ended);
-    holds_free(m->free);
+    holds_free(m->spare);
     idmap_fini(&m->open);
     idmap_fini(&m->lots);
     accounts_free(m);

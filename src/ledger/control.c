@@ -1,5 +1,5 @@
-/* Control operations: each is a row of the journal in the caller's transaction. The model follows at
- * once, with an undo log; other threads see what was added only when it is durable, and what is
+/* Control operations: each is a row of the journal in the caller's transaction. The model follows
+ * at once, with an undo log; other threads see what was added only when it is durable, and what is
  * taken away at once. */
 #include "base/mem.h"
 #include "ledger/inside.h"
@@ -190,13 +190,15 @@ static enum err key_find(struct ledger *l, struct store_conn *conn, const struct
 static enum err key_add(struct store_conn *conn, const struct key *key, int64_t at,
                         struct record *ret_record)
 {
-    struct record r = {.type = RECORD_KEY, .at = at, .amount = key->amount, .about = key->text,
+    struct record r = {.type = RECORD_KEY,
+                       .at = at,
+                       .amount = key->amount,
+                       .about = key->text,
                        .reason = str_c(err_info(key->result)->name)};
     memcpy(r.hash, key->hash, sizeof(r.hash));
     *ret_record = r;
     return store_run(conn, SQL_LEDGER_KEY_ADD, NULL, "tbtii", key->text,
-                     str_of((const char *)key->hash, sizeof(key->hash)), r.reason, key->amount,
-                     at);
+                     str_of((const char *)key->hash, sizeof(key->hash)), r.reason, key->amount, at);
 }
 
 /* Remembers a refusal and returns it. */
@@ -218,8 +220,8 @@ static enum err key_refuse(struct ledger *l, struct store_conn *conn, struct key
     return e != OK ? e : result;
 }
 
-/* The transaction of a refused operation was rolled back by its caller: the answer is kept by one of
- * its own. */
+/* The transaction of a refused operation was rolled back by its caller: the answer is kept by one
+ * of its own. */
 static enum err refusal_write(struct store_conn *conn, void *arg)
 {
     const struct refusal *f = arg;
@@ -255,8 +257,7 @@ static bool key_is_sound(struct str key)
 /* ---- accounts ---- */
 
 enum err ledger_account_open_in(struct ledger *ledger, struct store_conn *conn, struct id account,
-                                enum ledger_kind kind, struct nano overdraft_limit,
-                                int64_t wall_us)
+                                enum ledger_kind kind, struct nano overdraft_limit, int64_t wall_us)
 {
     if (id_is_zero(account) || overdraft_limit.v < 0 || overdraft_limit.v > LEDGER_MONEY_MAX ||
         (kind != LEDGER_WALLET && overdraft_limit.v != 0))
@@ -267,7 +268,10 @@ enum err ledger_account_open_in(struct ledger *ledger, struct store_conn *conn, 
     struct ledger_account *a = model_find(ledger->model, account);
     if (a != NULL && !a->gone)
         return ERR_CONFLICT;
-    struct record r = {.type = RECORD_ACCOUNT, .id = account, .kind = kind, .at = wall_us,
+    struct record r = {.type = RECORD_ACCOUNT,
+                       .id = account,
+                       .kind = kind,
+                       .at = wall_us,
                        .amount = overdraft_limit.v};
     struct op *op = op_begin(ledger, conn);
     e = op_write(op, conn, &r, 1);
@@ -301,8 +305,11 @@ enum err ledger_cap_set_in(struct ledger *ledger, struct store_conn *conn, struc
     if (a == NULL)
         return ERR_NOT_FOUND;
     int64_t amount = off ? 0 : limit.v, before = a->limit;
-    struct record r = {.type = RECORD_CAP, .flags = off ? RECORD_OFF : 0, .id = cap,
-                       .at = wall_us, .amount = amount};
+    struct record r = {.type = RECORD_CAP,
+                       .flags = off ? RECORD_OFF : 0,
+                       .id = cap,
+                       .at = wall_us,
+                       .amount = amount};
     struct op *op = op_begin(ledger, conn);
     e = op_write(op, conn, &r, 1);
     if (e != OK)
@@ -318,9 +325,14 @@ enum err ledger_cap_set_in(struct ledger *ledger, struct store_conn *conn, struc
 
 static struct record grant_record(const struct ledger_grant *g)
 {
-    return (struct record){.type = RECORD_GRANT, .other = g->wallet, .amount = g->amount.v,
-                           .kind = g->kind, .priority = g->priority, .expires = g->expires_us,
-                           .about = g->source, .reason = g->reason};
+    return (struct record){.type = RECORD_GRANT,
+                           .other = g->wallet,
+                           .amount = g->amount.v,
+                           .kind = g->kind,
+                           .priority = g->priority,
+                           .expires = g->expires_us,
+                           .about = g->source,
+                           .reason = g->reason};
 }
 
 static bool grant_is_sound(const struct ledger_grant *g)
@@ -440,8 +452,8 @@ enum err ledger_lot_take_in(struct ledger *ledger, struct store_conn *conn, stru
     enum err e = may_write(ledger);
     if (e != OK)
         return e;
-    struct record asked = {.type = RECORD_TAKE, .id = lot, .amount = most.v, .about = to,
-                           .reason = reason};
+    struct record asked = {
+        .type = RECORD_TAKE, .id = lot, .amount = most.v, .about = to, .reason = reason};
     struct key key;
     e = key_find(ledger, conn, &asked, idempotency, &key);
     if (e != OK)
@@ -473,8 +485,8 @@ enum err ledger_expire_in(struct ledger *ledger, struct store_conn *conn, int64_
          lot = idmap_next(&ledger->model->lots, &at)) {
         if (lot->gone || lot->expires == 0 || lot->expires > wall_us || lot_unheld(lot) <= 0)
             continue;
-        struct record take = {.type = RECORD_TAKE, .at = wall_us, .about = STR("breakage"),
-                              .reason = STR("expired")};
+        struct record take = {
+            .type = RECORD_TAKE, .at = wall_us, .about = STR("breakage"), .reason = STR("expired")};
         int64_t taken = 0;
         e = take_new(ledger, conn, lot, lot_unheld(lot), take, NULL, &taken);
         lots += taken > 0;
@@ -491,7 +503,7 @@ struct charged {
     struct split_of {
         struct id from;
         int64_t left;
-    } *parts;
+    } * parts;
     size_t n, cap;
 };
 
@@ -526,7 +538,8 @@ static enum err charged_read(struct store_conn *conn, enum sql_id sql, struct id
     struct store_query *q = NULL;
     enum err e = store_start(conn, sql, &q, "b", id_bytes(&call));
     while (e == OK && (e = store_step(q)) == OK) {
-        struct move m = {.debit = id_from(store_str(q, 2)), .credit = id_from(store_str(q, 3)),
+        struct move m = {.debit = id_from(store_str(q, 2)),
+                         .credit = id_from(store_str(q, 3)),
                          .amount = store_i64(q, 4)};
         if (sql == SQL_LEDGER_TRANSFER_OF)
             (void)charged_add(c, &m);
@@ -609,14 +622,13 @@ enum err ledger_refund_in(struct ledger *ledger, struct store_conn *conn, struct
                           struct nano amount, struct str reason, struct str idempotency,
                           int64_t wall_us)
 {
-    if (amount.v <= 0 || amount.v > LEDGER_MONEY_MAX ||
-        !text_is_sound(reason, RECORD_REASON_MAX) || !key_is_sound(idempotency))
+    if (amount.v <= 0 || amount.v > LEDGER_MONEY_MAX || !text_is_sound(reason, RECORD_REASON_MAX) ||
+        !key_is_sound(idempotency))
         return ERR_INVALID_REQUEST;
     enum err e = may_write(ledger);
     if (e != OK)
         return e;
-    struct record asked = {.type = RECORD_REFUND, .id = call, .amount = amount.v,
-                           .reason = reason};
+    struct record asked = {.type = RECORD_REFUND, .id = call, .amount = amount.v, .reason = reason};
     struct key key;
     e = key_find(ledger, conn, &asked, idempotency, &key);
     if (e != OK || key.known)

@@ -158,8 +158,7 @@ static enum err tell_refunds(struct telling *t)
     int64_t at[REFUNDS_TOLD];
     size_t n = 0;
     struct store_query *q = NULL;
-    enum err e =
-        store_start(t->conn, SQL_LEDGER_TRANSFER_CORRECTING, &q, "b", id_bytes(&t->call));
+    enum err e = store_start(t->conn, SQL_LEDGER_TRANSFER_CORRECTING, &q, "b", id_bytes(&t->call));
     while (e == OK && n < REFUNDS_TOLD && (e = store_step(q)) == OK) {
         struct id group = id_from(store_str(q, 0));
         if (n != 0 && id_eq(groups[n - 1], group))
@@ -179,8 +178,12 @@ static enum err tell_refunds(struct telling *t)
 enum err ledger_explain(struct ledger *ledger, struct store_conn *conn, struct id call,
                         ledger_about_f about, void *arg, struct buf *json)
 {
-    struct telling t = {.conn = conn, .node = str_c(ledger->node), .call = call, .about = about,
-                        .arg = arg, .json = json};
+    struct telling t = {.conn = conn,
+                        .node = str_c(ledger->node),
+                        .call = call,
+                        .about = about,
+                        .arg = arg,
+                        .json = json};
     buf_json_key(json, "records");
     buf_byte(json, '[');
     enum err e = tell_from(&t, id_wall_ms(call) * 1000);

@@ -19,12 +19,12 @@
 #define LEDGER_LANE_BYTES ((size_t)64 << 20)
 /* More records than this wait for the disk: no new holds. */
 #define LEDGER_QUEUE_MAX 1000000
-/* Projections are written in the transaction of a row, so that they cost no fsync of their own: when
- * so many records wait for it, and so long after the first one that waits. */
+/* Projections are written in the transaction of a row, so that they cost no fsync of their own:
+ * when so many records wait for it, and so long after the first one that waits. */
 #define LEDGER_PROJECT_RECORDS 4096
 #define LEDGER_PROJECT_US (50 * US_PER_MS)
-/* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes (that
- * two ids share one is as likely as a guessed key). */
+/* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes
+ * (that two ids share one is as likely as a guessed key). */
 #define LEDGER_RECENT 8192
 #define LEDGER_RECENT_SLOTS (2 * LEDGER_RECENT)
 /* Bound of what one control operation, charge or limit may say: a billion dollars. */
@@ -83,16 +83,16 @@ struct ledger {
     struct recent {
         uint64_t hashes[LEDGER_RECENT_SLOTS];
         size_t n;
-    } *recent[2];
+    } * recent[2];
     struct buf parts; /* scratch */
-    size_t ops;       /* control operations in this transaction */
+    size_t ops; /* control operations in this transaction */
     /* Counts, any thread. */
     _Atomic uint64_t batches, records, lag_records, dropped;
 };
 
 /* ---- writer.c ---- */
-/* Adds a row with this body behind the last one and moves seq and hash on; the caller puts both back
- * when the transaction rolls back. */
+/* Adds a row with this body behind the last one and moves seq and hash on; the caller puts both
+ * back when the transaction rolls back. */
 MUST enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str body,
                              uint64_t records);
 void ledger_row_hash(struct ledger *l, const uint8_t before[CRYPTO_HASH_LEN], struct str body,

@@ -24,7 +24,8 @@ static void row_take(struct journal *j, const struct store_query *q)
 {
     struct journal_row *row = &j->rows[j->n++];
     struct str hash = store_str(q, 3), body = store_str(q, 4);
-    *row = (struct journal_row){.seq = (uint64_t)store_i64(q, 0), .at = store_i64(q, 1),
+    *row = (struct journal_row){.seq = (uint64_t)store_i64(q, 0),
+                                .at = store_i64(q, 1),
                                 .records = (uint64_t)store_i64(q, 2)};
     if (hash.n == sizeof(row->hash))
         memcpy(row->hash, hash.p, hash.n);
@@ -52,10 +53,9 @@ enum err journal_read(struct journal *j)
     struct store_query *q = NULL;
     j->n = 0;
     buf_reset(&j->bytes);
-    enum err e = store_start(j->conn, SQL_LEDGER_JOURNAL_FROM, &q, "tii", j->node,
-                             (int64_t)j->next, (int64_t)JOURNAL_ROWS);
-    while (e == OK && j->n < JOURNAL_ROWS && j->bytes.n < READ_BYTES &&
-           (e = store_step(q)) == OK)
+    enum err e = store_start(j->conn, SQL_LEDGER_JOURNAL_FROM, &q, "tii", j->node, (int64_t)j->next,
+                             (int64_t)JOURNAL_ROWS);
+    while (e == OK && j->n < JOURNAL_ROWS && j->bytes.n < READ_BYTES && (e = store_step(q)) == OK)
         row_take(j, q);
     store_finish(&q);
     if (e != OK && e != ERR_END)

@@ -25,7 +25,7 @@ struct journal {
     struct store_conn *conn;
     struct str node;
     struct crypto_hasher *hasher;
-    uint64_t next;                 /* to be read */
+    uint64_t next; /* to be read */
     uint8_t hash[CRYPTO_HASH_LEN]; /* of the row before */
     struct journal_row rows[JOURNAL_ROWS];
     size_t n;
@@ -36,13 +36,12 @@ struct journal {
 void journal_init(struct journal *j, struct store_conn *conn, struct str node, uint64_t seq,
                   const uint8_t hash[CRYPTO_HASH_LEN]);
 void journal_fini(struct journal *j);
-/* The next rows; j->n is 0 at the end. A break of the chain is marked in the row, and the chain goes
- * on from what the row says. */
+/* The next rows; j->n is 0 at the end. A break of the chain is marked in the row, and the chain
+ * goes on from what the row says. */
 MUST enum err journal_read(struct journal *j);
 /* The records of a row, one by one: ERR_END after the last. *body starts as row->body. */
 MUST enum err journal_record(struct str *body, bool *started, struct record *ret_record);
 /* Some row of that time or before it, as a place to look from: binary search. 1 when in doubt. */
-MUST enum err journal_seek(struct store_conn *conn, struct str node, int64_t at,
-                           uint64_t *ret_seq);
+MUST enum err journal_seek(struct store_conn *conn, struct str node, int64_t at, uint64_t *ret_seq);
 
 #endif

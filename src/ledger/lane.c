@@ -132,14 +132,17 @@ enum err ledger_hold_place(struct ledger_lane *lane, struct ledger_hold *hold, i
     must(!hold->open && hold->amount.v >= 0 && hold->wallet != NULL);
     must(hold->wallet->kind == LEDGER_WALLET);
     if (!ledger_is_available(lane->ledger) || lane->own.n > LEDGER_LANE_BYTES ||
-        atomic_load_explicit(&lane->ledger->queue_records, memory_order_relaxed) >
-            LEDGER_QUEUE_MAX)
+        atomic_load_explicit(&lane->ledger->queue_records, memory_order_relaxed) > LEDGER_QUEUE_MAX)
         return ERR_LEDGER_UNAVAILABLE;
     enum err e = take_together(hold);
     if (e != OK)
         return e;
-    struct record r = {.type = RECORD_HOLD, .id = hold->call, .other = hold->wallet->id,
-                       .at = wall_us, .amount = hold->amount.v, .about = about};
+    struct record r = {.type = RECORD_HOLD,
+                       .id = hold->call,
+                       .other = hold->wallet->id,
+                       .at = wall_us,
+                       .amount = hold->amount.v,
+                       .about = about};
     for (size_t i = 0; i < LEDGER_CAPS_MAX; i++)
         if (hold->caps[i] != NULL)
             r.caps[i] = hold->caps[i]->id;
@@ -152,8 +155,7 @@ ledger_ticket ledger_hold_dispatched(struct ledger_lane *lane, const struct ledg
                                      int64_t wall_us, struct str about)
 {
     must(hold->open);
-    struct record r = {
-        .type = RECORD_DISPATCHED, .id = hold->call, .at = wall_us, .about = about};
+    struct record r = {.type = RECORD_DISPATCHED, .id = hold->call, .at = wall_us, .about = about};
     return push(lane, &r);
 }
 

@@ -200,8 +200,8 @@ static enum err hold_of(struct ledger *l, struct id call, struct ledger_hold *re
     if (h->taken)
         return ERR_CONFLICT;
     h->taken = true;
-    *ret_hold = (struct ledger_hold){.call = call, .wallet = h->wallet,
-                                     .amount = NANO(h->amount), .open = true};
+    *ret_hold = (struct ledger_hold){
+        .call = call, .wallet = h->wallet, .amount = NANO(h->amount), .open = true};
     for (size_t i = 0; i < LEDGER_CAPS_MAX; i++)
         ret_hold->caps[i] = h->caps[i];
     return OK;

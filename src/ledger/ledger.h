@@ -30,9 +30,9 @@ struct ledger_account;
 
 /* ---- life ---- */
 enum ledger_policy {
-    LEDGER_POLICY_ZERO,       /* an unknown outcome costs nothing */
+    LEDGER_POLICY_ZERO, /* an unknown outcome costs nothing */
     LEDGER_POLICY_CHECKPOINT, /* what was counted until the last checkpoint, else nothing */
-    LEDGER_POLICY_ESTIMATE,   /* the whole hold */
+    LEDGER_POLICY_ESTIMATE, /* the whole hold */
     LEDGER_POLICY__COUNT
 };
 struct ledger_options {
@@ -43,14 +43,13 @@ struct ledger_options {
  * (outcomes are projected then), and takes the writer's source. Open holds stay as they are. */
 MUST enum err ledger_open(struct store *store, const struct ledger_options *options,
                           struct ledger **ret_ledger, char ret_why[STORE_WHY_MAX]);
-/* Waits until everything is durable and projected. Lanes are given back before; the store is closed
- * after. */
+/* Waits until everything is durable and projected. After the lanes, before the store. */
 void ledger_close(struct ledger **ledger);
 
 /* ---- accounts, any thread ---- */
 enum ledger_kind {
     LEDGER_WALLET, /* has lots; `available` and `held` */
-    LEDGER_CAP,    /* a spend cap: `available` is what may still be spent; no money in it */
+    LEDGER_CAP, /* a spend cap: `available` is what may still be spent; no money in it */
     LEDGER_KIND__COUNT
 };
 /* NULL when there is none (yet: an opening is seen when it is durable). */
@@ -73,7 +72,7 @@ void ledger_lane_free(struct ledger_lane **lane);
 void ledger_lane_flush(struct ledger_lane *lane);
 
 struct ledger_hold {
-    struct id call; /* the request id, minted by id_new, never used twice: the charge's idempotency */
+    struct id call; /* the request id, never used twice: the charge's idempotency */
     struct ledger_account *wallet;
     struct ledger_account *caps[LEDGER_CAPS_MAX]; /* NULL: none */
     struct nano amount;
@@ -84,8 +83,8 @@ typedef uint64_t ledger_ticket;
 
 /* Takes hold->amount (>= 0) from wallet and caps together, or nothing; the wallet refuses first.
  * `about` (at most 512 bytes) is the caller's own description, given back in the outcome. */
-MUST enum err ledger_hold_place(struct ledger_lane *lane, struct ledger_hold *hold,
-                                int64_t wall_us, struct str about, ledger_ticket *ret_ticket);
+MUST enum err ledger_hold_place(struct ledger_lane *lane, struct ledger_hold *hold, int64_t wall_us,
+                                struct str about, ledger_ticket *ret_ticket);
 /* An attempt is about to leave. `about` (at most 512 bytes) says which provider and key. */
 ledger_ticket ledger_hold_dispatched(struct ledger_lane *lane, const struct ledger_hold *hold,
                                      int64_t wall_us, struct str about);
@@ -97,8 +96,8 @@ ledger_ticket ledger_hold_checkpoint(struct ledger_lane *lane, const struct ledg
                                      struct nano charge_so_far, struct str about);
 struct ledger_settlement {
     struct nano charge; /* to the customer; cut to a billion dollars */
-    struct nano cost;   /* to us, as the upstream reported or the price says: a figure, no transfer */
-    bool unresolved;    /* outcome unknown, settled by policy: on the operator's list */
+    struct nano cost; /* to us: a figure in the outcome, no transfer */
+    bool unresolved; /* outcome unknown, settled by policy: on the operator's list */
     int64_t wall_us;
     struct str about; /* usage, price version, basis, …; at most 2,048 bytes */
 };
@@ -148,11 +147,11 @@ struct ledger_grant {
     struct id wallet, lot;
     enum ledger_lot_kind kind;
     struct nano amount; /* > 0 */
-    int priority;       /* lower burns first; then the sooner expiry; then the id */
+    int priority; /* lower burns first; then the sooner expiry; then the id */
     int64_t expires_us; /* 0: never */
-    struct str source;  /* counter account: revenue promo_expense breakage receivable tax rounding
+    struct str source; /* counter account: revenue promo_expense breakage receivable tax rounding
                          * stripe_clearing write_off */
-    struct str reason;  /* at most 512 bytes */
+    struct str reason; /* at most 512 bytes */
     struct str idempotency;
     int64_t wall_us;
 };
@@ -167,7 +166,7 @@ MUST enum err ledger_lot_take_in(struct ledger *ledger, struct store_conn *conn,
 MUST enum err ledger_expire_in(struct ledger *ledger, struct store_conn *conn, int64_t wall_us,
                                int *ret_lots);
 /* Gives a settled charge back, whole or in part (corrects, never edits), to the lots it came from,
- * in recorded order. LIMIT beyond the charge paid less earlier refunds. Caps keep what was spent. */
+ * in recorded order. LIMIT beyond what was paid less earlier refunds. Caps keep what was spent. */
 MUST enum err ledger_refund_in(struct ledger *ledger, struct store_conn *conn, struct id call,
                                struct nano amount, struct str reason, struct str idempotency,
                                int64_t wall_us);
@@ -178,8 +177,8 @@ struct ledger_verdict {
     uint64_t mismatches;
 };
 /* Recomputes everything from the journal's first row and compares with every table: the chain, the
- * sum of all accounts, each balance, each lot, each transfer, each invariant. Each mismatch is a line
- * in `report`. Beside a running house it looks at what is projected. Long: store_reader_begin_for. */
+ * sum of all accounts, each balance, lot, transfer, invariant. Each mismatch is a line in `report`.
+ * Beside a running house it looks at what is projected. Long: store_reader_begin_for. */
 MUST enum err ledger_verify(struct ledger *ledger, struct store_conn *conn,
                             struct ledger_verdict *ret_verdict, struct buf *report);
 /* Everything that the journal and tables have of one call, in order: the JSON object members

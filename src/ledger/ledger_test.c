@@ -1,5 +1,6 @@
 /* Every public function, its refusals, and what a crash leaves; on both engines. */
 #include "ledger/ledger.h"
+#include "base/mem.h"
 #include "ledger/ledger_testkit.h"
 
 #include <setjmp.h>
@@ -20,11 +21,11 @@ static bool on_postgres;
 
 static int begin(void **state)
 {
-    struct ledger_testkit *kit = calloc(1, sizeof(*kit)); /* tidy: cmocka's state */
+    struct ledger_testkit *kit = mem_zalloc(sizeof(*kit));
     *state = kit;
     if (ledger_testkit_begin(kit, on_postgres))
         return 0;
-    free(kit);
+    mem_free(kit);
     *state = NULL;
     return 0;
 }
@@ -34,7 +35,7 @@ static int end(void **state)
     struct ledger_testkit *kit = *state;
     if (kit != NULL)
         ledger_testkit_end(kit);
-    free(kit);
+    mem_free(kit);
     return 0;
 }
 
@@ -117,9 +118,14 @@ static struct ledger_grant grant_of(struct ledger_testkit *kit, struct id wallet
                                     const char *key)
 {
     return (struct ledger_grant){
-        .wallet = wallet, .lot = id_new(kit->now_us), .kind = LEDGER_LOT_PURCHASED,
-        .amount = NANO(amount), .source = STR("stripe_clearing"), .reason = STR("top-up"),
-        .idempotency = str_c(key), .wall_us = kit->now_us,
+        .wallet = wallet,
+        .lot = id_new(kit->now_us),
+        .kind = LEDGER_LOT_PURCHASED,
+        .amount = NANO(amount),
+        .source = STR("stripe_clearing"),
+        .reason = STR("top-up"),
+        .idempotency = str_c(key),
+        .wall_us = kit->now_us,
     };
 }
 
@@ -146,7 +152,7 @@ static void test_grant_refusals(void **state)
     assert_int_equal(ledger_testkit_grant(kit, &good, &again), OK);
     assert_false(again);
     REFUSED(g.idempotency = STR("k2"), ERR_CONFLICT); /* the lot is there */
-    REFUSED(g.amount = NANO(6), ERR_CONFLICT);        /* the key is, with another body */
+    REFUSED(g.amount = NANO(6), ERR_CONFLICT); /* the key is, with another body */
 #undef REFUSED
     /* Another try makes a lot id of its own: it is the same request all the same. */
     good.lot = id_new(kit->now_us);
@@ -192,8 +198,9 @@ static int64_t left_in(struct ledger_testkit *kit, struct id lot)
     struct store_query *q = NULL;
     ledger_testkit_sync(kit);
     assert_int_equal(store_reader_begin(kit->store, &conn), OK);
-    assert_int_equal(store_start(conn, SQL_LEDGER_LOT_GET, &q, "b",
-                                 str_of((const char *)lot.b, sizeof(lot.b))), OK);
+    assert_int_equal(
+        store_start(conn, SQL_LEDGER_LOT_GET, &q, "b", str_of((const char *)lot.b, sizeof(lot.b))),
+        OK);
     assert_int_equal(store_step(q), OK);
     int64_t left = store_i64(q, 4);
     store_finish(&q);
@@ -311,10 +318,11 @@ static void test_caps(void **state)
     struct id member = ledger_testkit_cap(kit, false, NANO(30));
     ledger_ticket ticket;
     (void)ledger_testkit_credit(kit, w, NANO(1000));
-    struct ledger_hold h = {.call = id_new(kit->now_us), .wallet = ledger_find(kit->ledger, w),
-                            .caps = {ledger_find(kit->ledger, key),
-                                     ledger_find(kit->ledger, member)},
-                            .amount = NANO(40)};
+    struct ledger_hold h = {
+        .call = id_new(kit->now_us),
+        .wallet = ledger_find(kit->ledger, w),
+        .caps = {ledger_find(kit->ledger, key), ledger_find(kit->ledger, member)},
+        .amount = NANO(40)};
     /* The second cap refuses: the wallet and the first one have everything back. */
     assert_int_equal(ledger_hold_place(kit->lane, &h, kit->now_us, STR(""), &ticket),
                      ERR_SPEND_CAP_REACHED);
@@ -327,8 +335,10 @@ static void test_caps(void **state)
     ledger_testkit_sync(kit);
     assert_money(ledger_testkit_available(kit, key), 15);
     assert_money(ledger_testkit_available(kit, member), -5);
-    h = (struct ledger_hold){.call = id_new(kit->now_us), .wallet = h.wallet,
-                             .caps = {h.caps[0], h.caps[1]}, .amount = NANO(1)};
+    h = (struct ledger_hold){.call = id_new(kit->now_us),
+                             .wallet = h.wallet,
+                             .caps = {h.caps[0], h.caps[1]},
+                             .amount = NANO(1)};
     assert_int_equal(ledger_hold_place(kit->lane, &h, kit->now_us, STR(""), &ticket),
                      ERR_SPEND_CAP_REACHED);
     assert_int_equal(ledger_testkit_cap_set(kit, member, true, NANO(0)), OK);
@@ -381,8 +391,7 @@ static void test_refund_order(void **state)
     struct id call = spend(kit, w, 40, 30);
     assert_int_equal(left_in(kit, first), 0);
     assert_int_equal(left_in(kit, second), 30);
-    assert_int_equal(ledger_testkit_refund(kit, id_new(kit->now_us), NANO(1), "x"),
-                     ERR_NOT_FOUND);
+    assert_int_equal(ledger_testkit_refund(kit, id_new(kit->now_us), NANO(1), "x"), ERR_NOT_FOUND);
     assert_int_equal(ledger_testkit_refund(kit, call, NANO(31), "x31"), ERR_LIMIT);
     assert_int_equal(ledger_testkit_refund(kit, call, NANO(0), "x0"), ERR_INVALID_REQUEST);
     assert_int_equal(ledger_testkit_refund(kit, call, NANO(12), "r1"), OK);
@@ -471,8 +480,8 @@ static void on_open_hold(void *arg, struct ledger *ledger, const struct ledger_o
     f->n++;
     if (!f->decide)
         return;
-    struct ledger_settlement s = {.charge = o->checkpoint, .unresolved = true, .wall_us = 1,
-                                  .about = STR("recovered")};
+    struct ledger_settlement s = {
+        .charge = o->checkpoint, .unresolved = true, .wall_us = 1, .about = STR("recovered")};
     assert_int_equal(ledger_recover_void(ledger, id_new(1), 1, STR("")), ERR_NOT_FOUND);
     if (o->attempts == 0)
         assert_int_equal(ledger_recover_void(ledger, o->call, 1, STR("never left")), OK);
@@ -603,9 +612,11 @@ static void test_explain(void **state)
     assert_int_equal(ledger_explain(kit->ledger, conn, h.call, about_json, NULL, &json), OK);
     buf_printf(&json, "}%c", 0);
     const char *wanted[] = {
-        "\"record\":\"HOLD\"", "{\"HOLD\":4}", "\"record\":\"DISPATCHED\"", "gen-9",
-        "\"record\":\"SETTLE\"", "\"written_off\":\"0.00000001\"", "\"record\":\"REFUND\"",
-        "\"debit\":\"write_off\"", "\"reason\":\"charge\"", "\"reason\":\"a complaint\"",
+        "\"record\":\"HOLD\"",       "{\"HOLD\":4}",
+        "\"record\":\"DISPATCHED\"", "gen-9",
+        "\"record\":\"SETTLE\"",     "\"written_off\":\"0.00000001\"",
+        "\"record\":\"REFUND\"",     "\"debit\":\"write_off\"",
+        "\"reason\":\"charge\"",     "\"reason\":\"a complaint\"",
     };
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (strstr(json.p, wanted[i]) == NULL)
@@ -648,7 +659,8 @@ static const char *const alterations[][2] = {
      "UPDATE ledger_account SET money_limit = money_limit - 1 WHERE kind = 0"},
     {"UPDATE ledger_account SET is_off = 1 - is_off WHERE kind = 1",
      "UPDATE ledger_account SET is_off = 1 - is_off WHERE kind = 1"},
-    {"UPDATE ledger_lot SET remaining = remaining - 1", "UPDATE ledger_lot SET remaining = remaining + 1"},
+    {"UPDATE ledger_lot SET remaining = remaining - 1",
+     "UPDATE ledger_lot SET remaining = remaining + 1"},
     {"UPDATE ledger_lot SET amount = amount + 1", "UPDATE ledger_lot SET amount = amount - 1"},
     {"UPDATE ledger_lot SET reason = 'x'", "UPDATE ledger_lot SET reason = 'a gift'"},
     {"UPDATE ledger_hold SET amount = amount + 1", "UPDATE ledger_hold SET amount = amount - 1"},
@@ -675,14 +687,17 @@ static const char *const last_alterations[] = {
     "DELETE FROM ledger_hold",
     "DELETE FROM ledger_key",
     "UPDATE ledger_checkpoint SET hash = (SELECT hash FROM ledger_journal WHERE seq = 1)",
-    "UPDATE ledger_journal SET hash = (SELECT j.hash FROM ledger_journal j WHERE j.seq = 1) WHERE seq = 3",
-    "UPDATE ledger_journal SET body = (SELECT j.body FROM ledger_journal j WHERE j.seq = 1) WHERE seq = 3",
+    "UPDATE ledger_journal SET hash = (SELECT j.hash FROM ledger_journal j WHERE j.seq = 1) WHERE "
+    "seq = 3",
+    "UPDATE ledger_journal SET body = (SELECT j.body FROM ledger_journal j WHERE j.seq = 1) WHERE "
+    "seq = 3",
 };
 
 static void test_alterations(void **state)
 {
     struct ledger_testkit *kit = kit_of(state);
-    struct id w = ledger_testkit_wallet(kit, NANO(3)), cap = ledger_testkit_cap(kit, false, NANO(80));
+    struct id w = ledger_testkit_wallet(kit, NANO(3)),
+              cap = ledger_testkit_cap(kit, false, NANO(80));
     struct ledger_hold h;
     (void)ledger_testkit_credit(kit, w, NANO(100));
     assert_int_equal(ledger_testkit_hold(kit, w, cap, NANO(10), &h), OK);
@@ -781,7 +796,8 @@ static void test_full_disk(void **state)
         n += e == OK;
         ledger_lane_flush(kit->lane);
         for (unsigned wait = 0; wait < 100 && ledger_is_available(kit->ledger) &&
-                                ledger_lane_durable(kit->lane) < ticket; wait++)
+                                ledger_lane_durable(kit->lane) < ticket;
+             wait++)
             usleep(1000);
     }
     assert_int_equal(e, ERR_LEDGER_UNAVAILABLE);
@@ -831,7 +847,7 @@ int main(void)
     int failed = cmocka_run_group_tests_name("ledger on SQLite", tests, NULL, NULL);
     on_postgres = true;
     if (getenv("LEDGER_NO_PG") == NULL)
-    failed += cmocka_run_group_tests_name("ledger on PostgreSQL", tests, NULL, NULL);
+        failed += cmocka_run_group_tests_name("ledger on PostgreSQL", tests, NULL, NULL);
     store_testkit_fini();
     return failed;
 }

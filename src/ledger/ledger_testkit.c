@@ -125,7 +125,10 @@ static enum err job_do(struct job *j)
 
 struct id ledger_testkit_wallet(struct ledger_testkit *kit, struct nano overdraft)
 {
-    struct job j = {.kit = kit, .what = OPEN, .id = id_new(kit->now_us), .kind = LEDGER_WALLET,
+    struct job j = {.kit = kit,
+                    .what = OPEN,
+                    .id = id_new(kit->now_us),
+                    .kind = LEDGER_WALLET,
                     .amount = overdraft};
     need(job_do(&j), "wallet");
     return j.id;
@@ -161,9 +164,14 @@ struct id ledger_testkit_credit(struct ledger_testkit *kit, struct id wallet, st
     bool replayed;
     int n = snprintf(key, sizeof(key), "credit:%u", kit->names++);
     struct ledger_grant g = {
-        .wallet = wallet, .lot = id_new(kit->now_us), .kind = LEDGER_LOT_PROMOTIONAL,
-        .amount = amount, .source = STR("promo_expense"), .reason = STR("a gift"),
-        .idempotency = str_of(key, (size_t)n), .wall_us = kit->now_us,
+        .wallet = wallet,
+        .lot = id_new(kit->now_us),
+        .kind = LEDGER_LOT_PROMOTIONAL,
+        .amount = amount,
+        .source = STR("promo_expense"),
+        .reason = STR("a gift"),
+        .idempotency = str_of(key, (size_t)n),
+        .wall_us = kit->now_us,
     };
     need(ledger_testkit_grant(kit, &g, &replayed), "credit");
     return g.lot;
@@ -200,8 +208,7 @@ enum err ledger_testkit_hold(struct ledger_testkit *kit, struct id wallet, struc
 {
     ledger_ticket ticket;
     *ret_hold = (struct ledger_hold){
-        .call = id_new(kit->now_us), .wallet = ledger_find(kit->ledger, wallet),
-        .amount = amount};
+        .call = id_new(kit->now_us), .wallet = ledger_find(kit->ledger, wallet), .amount = amount};
     if (!id_is_zero(cap))
         ret_hold->caps[0] = ledger_find(kit->ledger, cap);
     return ledger_hold_place(kit->lane, ret_hold, kit->now_us, STR("hold"), &ticket);
@@ -211,8 +218,10 @@ struct nano ledger_testkit_settle(struct ledger_testkit *kit, struct ledger_hold
                                   struct nano charge)
 {
     struct nano written_off;
-    struct ledger_settlement s = {.charge = charge, .cost = NANO(charge.v / 2),
-                                  .wall_us = kit->now_us, .about = STR("usage")};
+    struct ledger_settlement s = {.charge = charge,
+                                  .cost = NANO(charge.v / 2),
+                                  .wall_us = kit->now_us,
+                                  .about = STR("usage")};
     (void)ledger_hold_settle(kit->lane, hold, &s, &written_off);
     return written_off;
 }

@@ -192,8 +192,7 @@ static enum err lots_for(struct ledger *l, struct store_conn *conn, const struct
     return e;
 }
 
-static enum err replay_row(struct ledger *l, struct store_conn *conn,
-                           const struct journal_row *row)
+static enum err replay_row(struct ledger *l, struct store_conn *conn, const struct journal_row *row)
 {
     struct str body = row->body;
     bool started = false;

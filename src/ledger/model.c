@@ -193,8 +193,13 @@ static void repay(struct model *m, struct ledger_account *w, struct id group, in
         add(m, &lot->remaining, -part);
         add(m, &w->debt, -part);
         lot_touch(m, lot);
-        struct move move = {.group = group, .n = n++, .debit = lot->id, .credit = w->id,
-                            .amount = part, .at = at, .reason = "overdraft"};
+        struct move move = {.group = group,
+                            .n = n++,
+                            .debit = lot->id,
+                            .credit = w->id,
+                            .amount = part,
+                            .at = at,
+                            .reason = "overdraft"};
         move_push(m, &move, STR(""));
     }
 }
@@ -222,13 +227,15 @@ struct lot *model_lot_load(struct model *m, const struct lot *from, struct str r
 
 static struct hold *hold_take(struct model *m, struct id call)
 {
-    struct hold *h = m->free;
+    struct hold *h = m->spare;
     if (h == NULL) {
         h = mem_zalloc(sizeof(*h));
     } else {
-        m->free = h->next;
-        struct hold clean = {.splits = h->splits, .splits_cap = h->splits_cap,
-                             .bytes = h->bytes, .bytes_cap = h->bytes_cap};
+        m->spare = h->next;
+        struct hold clean = {.splits = h->splits,
+                             .splits_cap = h->splits_cap,
+                             .bytes = h->bytes,
+                             .bytes_cap = h->bytes_cap};
         *h = clean;
     }
     h->call = call;
@@ -473,16 +480,22 @@ static enum err apply_grant(struct model *m, const struct record *r)
         r->amount <= 0 || r->kind >= LEDGER_LOT_KIND__COUNT ||
         !model_house_named(r->about, &source))
         return ERR_CORRUPT;
-    struct lot fresh = {.id = r->id, .wallet = w, .kind = r->kind, .amount = r->amount,
-                        .remaining = r->amount, .priority = r->priority, .expires = r->expires,
-                        .at = r->at, .source = model_house_id(source)};
+    struct lot fresh = {.id = r->id,
+                        .wallet = w,
+                        .kind = r->kind,
+                        .amount = r->amount,
+                        .remaining = r->amount,
+                        .priority = r->priority,
+                        .expires = r->expires,
+                        .at = r->at,
+                        .source = model_house_id(source)};
     struct lot *lot = model_lot_load(m, &fresh, r->reason);
     undo_push(m, (struct undo){.lot = lot});
     lot_touch(m, lot);
     wallet_add(m, w, r->amount);
     house_add(m, source, -r->amount);
-    struct move move = {.group = r->id, .debit = lot->source, .credit = r->id,
-                        .amount = r->amount, .at = r->at};
+    struct move move = {
+        .group = r->id, .debit = lot->source, .credit = r->id, .amount = r->amount, .at = r->at};
     move_push(m, &move, r->reason);
     repay(m, w, r->id, 1, r->at);
     return OK;
@@ -499,8 +512,11 @@ static enum err apply_take(struct model *m, const struct record *r)
     lot_touch(m, lot);
     wallet_add(m, lot->wallet, -r->amount);
     house_add(m, to, r->amount);
-    struct move move = {.group = r->other, .debit = lot->id, .credit = model_house_id(to),
-                        .amount = r->amount, .at = r->at};
+    struct move move = {.group = r->other,
+                        .debit = lot->id,
+                        .credit = model_house_id(to),
+                        .amount = r->amount,
+                        .at = r->at};
     move_push(m, &move, r->reason);
     return OK;
 }
@@ -539,8 +555,12 @@ static enum err apply_refund(struct model *m, const struct record *r)
             add(m, &w->debt, -part.amount);
         }
         wallet_add(m, w, part.amount);
-        struct move move = {.group = r->other, .n = n++, .debit = model_house_id(HOUSE_REVENUE),
-                            .credit = part.id, .amount = part.amount, .at = r->at,
+        struct move move = {.group = r->other,
+                            .n = n++,
+                            .debit = model_house_id(HOUSE_REVENUE),
+                            .credit = part.id,
+                            .amount = part.amount,
+                            .at = r->at,
                             .corrects = r->id};
         move_push(m, &move, r->reason);
     }
@@ -592,8 +612,8 @@ void model_projected(struct model *m)
     }
     m->dirty_holds = NULL;
     if (m->ended_last != NULL) {
-        m->ended_last->next = m->free;
-        m->free = m->ended;
+        m->ended_last->next = m->spare;
+        m->spare = m->ended;
     }
     m->ended = m->ended_last = NULL;
     m->ended_n = 0;

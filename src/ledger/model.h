@@ -50,14 +50,14 @@ struct ledger_account {
     _Atomic bool off, live; /* live: its opening is durable */
     struct id id;
     unsigned kind; /* enum ledger_kind or MODEL_KIND_HOUSE */
-    bool gone;     /* its opening was rolled back */
+    bool gone; /* its opening was rolled back */
     /* The writer's. */
     int64_t posted; /* wallet: Σ lots − debt; cap: −spent; house account: credits − debits */
     int64_t held;
-    int64_t limit;   /* wallet: overdraft; cap: what may be spent in all */
-    int64_t is_off;  /* cap: 1 without limit */
+    int64_t limit; /* wallet: overdraft; cap: what may be spent in all */
+    int64_t is_off; /* cap: 1 without limit */
     int64_t debt, debt_held; /* wallet: spent and held without a lot (overdraft) */
-    struct lot **lots;       /* in burn order */
+    struct lot **lots; /* in burn order */
     size_t lots_n, lots_cap;
     size_t first; /* no lot before it has anything unheld */
     int64_t opened_at;
@@ -84,7 +84,7 @@ struct hold {
     enum ledger_outcome_kind kind;
     struct split *splits; /* open: what is held of which lot; ended: what was spent */
     size_t splits_n, splits_cap;
-    char *bytes;     /* the texts */
+    char *bytes; /* the texts */
     size_t bytes_n, bytes_cap;
     struct {
         uint32_t at, n;
@@ -100,7 +100,7 @@ struct move {
     struct id debit, credit;
     int64_t amount, at;
     const char *reason;
-    char *owned;        /* the reason, when it is not static */
+    char *owned; /* the reason, when it is not static */
     struct id corrects; /* zero: nothing */
 };
 typedef enum err (*model_move_f)(void *arg, const struct move *m);
@@ -119,13 +119,13 @@ struct model {
     _Atomic(struct accounts *) accounts;
     struct idmap lots, open;
     struct ledger_account *house[HOUSE__COUNT];
-    bool live;    /* what settlements give back is published to the atomics at once */
+    bool live; /* what settlements give back is published to the atomics at once */
     bool undo_on; /* note what changes in `undo` */
     struct undo *undo;
     size_t undo_n, undo_cap;
     struct move *moves;
     size_t moves_n, moves_cap;
-    struct hold *ended, *ended_last, *dirty_holds, *free;
+    struct hold *ended, *ended_last, *dirty_holds, *spare;
     size_t ended_n;
     struct ledger_account *dirty_accounts;
     struct lot *dirty_lots;

@@ -24,7 +24,7 @@ struct ledger_outcome {
     int64_t held_us, dispatched_us, ended_us; /* 0: not; the latest dispatch */
     struct nano held, charge, cost, written_off;
     bool unresolved;
-    int attempts;           /* DISPATCHED records */
+    int attempts; /* DISPATCHED records */
     struct nano checkpoint; /* charge so far; meaningful when has_checkpoint */
     bool has_checkpoint;
     struct str hold_about, dispatch_about, checkpoint_about, end_about; /* the latest of each */

@@ -4,8 +4,8 @@
 
 static void put_account(struct store_conn *conn, const struct ledger_account *a)
 {
-    store_put(conn, SQL_LEDGER_ACCOUNT_SET, "biiiii", id_bytes(&a->id), (int64_t)a->kind,
-              a->posted, a->limit, a->is_off, a->opened_at);
+    store_put(conn, SQL_LEDGER_ACCOUNT_SET, "biiiii", id_bytes(&a->id), (int64_t)a->kind, a->posted,
+              a->limit, a->is_off, a->opened_at);
 }
 
 static void put_lot(struct store_conn *conn, const struct lot *lot)

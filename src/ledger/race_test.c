@@ -4,6 +4,7 @@
 #include "ledger/ledger.h"
 #include "ledger/ledger_testkit.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -66,9 +67,10 @@ static void *race(void *arg)
         abort();
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < CALLS_PER_LANE; i++) {
-            holds[i] = (struct ledger_hold){
-                .call = id_new(r->now_us), .wallet = ledger_find(r->ledger, r->wallet),
-                .caps = {ledger_find(r->ledger, r->cap)}, .amount = NANO(300000)};
+            holds[i] = (struct ledger_hold){.call = id_new(r->now_us),
+                                            .wallet = ledger_find(r->ledger, r->wallet),
+                                            .caps = {ledger_find(r->ledger, r->cap)},
+                                            .amount = NANO(300000)};
             if (ledger_hold_place(lane, &holds[i], r->now_us, STR("x"), &ticket) == OK)
                 r->placed++;
             if (i % 5 == 0)
@@ -96,8 +98,8 @@ static void race_on(bool postgres)
     (void)ledger_testkit_credit(&kit, w, NANO(6000000)); /* $0.01 in two lots */
     struct racer racers[LANES];
     for (unsigned i = 0; i < LANES; i++) {
-        racers[i] = (struct racer){.ledger = kit.ledger, .wallet = w, .cap = cap,
-                                   .now_us = kit.now_us, .seed = i + 1};
+        racers[i] = (struct racer){
+            .ledger = kit.ledger, .wallet = w, .cap = cap, .now_us = kit.now_us, .seed = i + 1};
         assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
     }
     int lots;
@@ -105,6 +107,8 @@ static void race_on(bool postgres)
         (void)ledger_testkit_credit(&kit, other, NANO(5));
         assert_int_equal(ledger_testkit_expire(&kit, &lots), OK);
         assert_true(ledger_testkit_balance(&kit, w).v >= 0);
+        if (i % 5 == 0)
+            assert_int_equal(ledger_testkit_verify_only(&kit, true), 0);
     }
     int64_t charged = 0, written_off = 0;
     unsigned placed = 0;
@@ -184,8 +188,10 @@ static void bench_settle(struct bench_lane *b, struct bench_call *c, int64_t now
 {
     static const char about[120] = "usage: tokens in, tokens out, cached, reasoning, basis";
     struct nano written_off;
-    struct ledger_settlement s = {.charge = NANO(700000), .cost = NANO(500000),
-                                  .wall_us = now_us, .about = str_of(about, sizeof(about))};
+    struct ledger_settlement s = {.charge = NANO(700000),
+                                  .cost = NANO(500000),
+                                  .wall_us = now_us,
+                                  .about = str_of(about, sizeof(about))};
     (void)ledger_hold_upstream_id(b->lane, &c->hold, STR("gen-1234567890-abcdefghijkl"));
     c->ticket = ledger_hold_settle(b->lane, &c->hold, &s, &written_off);
     b->waited_us += now_us - c->begun_us;
@@ -247,8 +253,8 @@ static void bench(int64_t seconds, int64_t rate, bool postgres)
     }
     kit.now_us = clock_wall_us();
     for (unsigned i = 0; i < BENCH_LANES; i++) {
-        lanes[i] = (struct bench_lane){.kit = &kit, .event = eventfd(0, EFD_NONBLOCK),
-                                       .rate = rate / BENCH_LANES};
+        lanes[i] = (struct bench_lane){
+            .kit = &kit, .event = eventfd(0, EFD_NONBLOCK), .rate = rate / BENCH_LANES};
         for (unsigned k = 0; k < BENCH_WALLETS; k++) {
             lanes[i].wallets[k] = ledger_testkit_wallet(&kit, NANO(0));
             (void)ledger_testkit_credit(&kit, lanes[i].wallets[k], NANO(100 * NANO_PER_USD));
@@ -274,17 +280,27 @@ static void bench(int64_t seconds, int64_t rate, bool postgres)
     cpu_us = clock_cpu_us() - cpu_us - lanes_us;
     struct store_counts after = store_counts(kit.store);
     uint64_t commits = after.commits - before.commits;
-    print_message("calls/s %.0f  writer CPU us/call %.2f  lane CPU us/call %.2f  journal commits/s "
-                  "%.0f  records/commit %.1f  hold wait us %.0f  commit us p50 %lld p99 %lld\n",
-                  (double)calls * 1e6 / (double)wall_us, (double)cpu_us / (double)calls,
-                  (double)lanes_us / (double)calls, (double)commits * 1e6 / (double)wall_us,
-                  (double)(after.records - before.records) / (double)commits,
-                  (double)waited_us / (double)calls, (long long)after.commit_us_p50,
-                  (long long)after.commit_us_p99);
+    int64_t n = (int64_t)calls;
+    print_message("calls/s %" PRId64 "  CPU ns/call: writer %" PRId64 ", lane %" PRId64
+                  "  commits/s %" PRId64 "  records/commit %" PRIu64 "  hold wait us %" PRId64
+                  "  commit us p50 %" PRId64 " p99 %" PRId64 "\n",
+                  n * 1000000 / wall_us, cpu_us * 1000 / n, lanes_us * 1000 / n,
+                  (int64_t)commits * 1000000 / wall_us, (after.records - before.records) / commits,
+                  waited_us / n, after.commit_us_p50, after.commit_us_p99);
     for (unsigned i = 0; i < BENCH_LANES; i++) {
         ledger_lane_free(&lanes[i].lane);
         close(lanes[i].event);
     }
+    int64_t start_us = clock_mono_us();
+    ledger_testkit_close(&kit);
+    int64_t closed_us = clock_mono_us();
+    ledger_testkit_open(&kit);
+    int64_t opened_us = clock_mono_us();
+    uint64_t mismatches = ledger_testkit_verify(&kit, true);
+    print_message("close ms %" PRId64 "  open ms %" PRId64 "  verify of %" PRId64
+                  " calls ms %" PRId64 ": %" PRIu64 " mismatches\n",
+                  (closed_us - start_us) / 1000, (opened_us - closed_us) / 1000, n,
+                  (clock_mono_us() - opened_us) / 1000, mismatches);
     ledger_testkit_end(&kit);
 }
 

@@ -1,11 +1,13 @@
 /* Thousands of random operations against a naive model, which predicts every answer and balance.
  *
- * The operations are cut into lives. Each is a process of its own that ends without closing anything
- * (the last one closes); the next one opens what is left. All ids and choices come from the seed, so
- * a new process finds out what should be there by doing the earlier lives in the naive model alone.
+ * The operations are cut into lives. Each is a process of its own that ends without closing
+ * anything (the last one closes); the next one opens what is left. All ids and choices come from
+ * the seed, so a new process finds out what should be there by doing the earlier lives in the naive
+ * model alone.
  *
  *   LEDGER_SEED=n LEDGER_OPS=n random_test     repeats a failure, or makes it longer */
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_testkit.h"
 
@@ -200,8 +202,10 @@ static void op_hold(struct naive *n)
     if (n->open_n == HOLDS || n->calls_n == CALLS)
         return;
     struct n_call *c = &n->calls[n->calls_n];
-    *c = (struct n_call){.id = make_id(3, (unsigned)n->calls_n), .wallet = (int)roll(n, WALLETS),
-                         .cap = {-1, -1}, .amount = (int64_t)roll(n, 60)};
+    *c = (struct n_call){.id = make_id(3, (unsigned)n->calls_n),
+                         .wallet = (int)roll(n, WALLETS),
+                         .cap = {-1, -1},
+                         .amount = (int64_t)roll(n, 60)};
     if (roll(n, 2) == 0)
         c->cap[0] = (int)roll(n, CAPS);
     if (c->cap[0] >= 0 && roll(n, 2) == 0)
@@ -211,18 +215,18 @@ static void op_hold(struct naive *n)
     if (n_available(n, c->wallet) - c->amount < -n->limit[c->wallet])
         should = ERR_INSUFFICIENT_CREDITS;
     for (int i = 0; i < 2 && should == OK; i++)
-        if (c->cap[i] >= 0 && !n->cap_off[c->cap[i]] &&
-            n_cap_available(n, c->cap[i]) < c->amount)
+        if (c->cap[i] >= 0 && !n->cap_off[c->cap[i]] && n_cap_available(n, c->cap[i]) < c->amount)
             should = ERR_SPEND_CAP_REACHED;
     if (n->kit != NULL) {
         c->hold = (struct ledger_hold){
-            .call = c->id, .wallet = ledger_find(n->kit->ledger, make_id(1, (unsigned)c->wallet)),
+            .call = c->id,
+            .wallet = ledger_find(n->kit->ledger, make_id(1, (unsigned)c->wallet)),
             .amount = NANO(c->amount)};
         for (int i = 0; i < 2; i++)
             if (c->cap[i] >= 0)
                 c->hold.caps[i] = ledger_find(n->kit->ledger, make_id(2, (unsigned)c->cap[i]));
-        assert_int_equal(ledger_hold_place(n->kit->lane, &c->hold, n->now_us, STR("about"),
-                                           &n->ticket), should);
+        assert_int_equal(
+            ledger_hold_place(n->kit->lane, &c->hold, n->now_us, STR("about"), &n->ticket), should);
     }
     if (should != OK)
         return;
@@ -260,8 +264,10 @@ static void op_settle(struct naive *n)
     int64_t written_off = charge - from_hold - over;
     if (n->kit != NULL) {
         struct nano got;
-        struct ledger_settlement s = {.charge = NANO(charge), .cost = NANO(charge / 2),
-                                      .wall_us = n->now_us, .about = STR("settled")};
+        struct ledger_settlement s = {.charge = NANO(charge),
+                                      .cost = NANO(charge / 2),
+                                      .wall_us = n->now_us,
+                                      .about = STR("settled")};
         ledger_ticket ticket = ledger_hold_settle(n->kit->lane, &c->hold, &s, &got);
         assert_int_equal(got.v, written_off);
         wait_durable(n, ticket);
@@ -300,8 +306,7 @@ static void op_note(struct naive *n)
     else if (which == 1)
         n->ticket = ledger_hold_upstream_id(n->kit->lane, &c->hold, STR("gen-1"));
     else
-        n->ticket =
-            ledger_hold_checkpoint(n->kit->lane, &c->hold, NANO(3), STR("so far"));
+        n->ticket = ledger_hold_checkpoint(n->kit->lane, &c->hold, NANO(3), STR("so far"));
 }
 
 /* A lane's records count before a control operation that comes after them. */
@@ -316,7 +321,8 @@ static void op_grant(struct naive *n)
     if (n->lots_n == LOTS)
         return;
     struct n_lot *lot = &n->lots[n->lots_n];
-    *lot = (struct n_lot){.wallet = (int)roll(n, WALLETS), .amount = (int64_t)roll(n, 80) + 1,
+    *lot = (struct n_lot){.wallet = (int)roll(n, WALLETS),
+                          .amount = (int64_t)roll(n, 80) + 1,
                           .priority = (int)roll(n, 3),
                           .expires = roll(n, 2) == 0 ? 0 : n->now_us + 1 + (int64_t)roll(n, 300),
                           .id = make_id(4, (unsigned)n->lots_n)};
@@ -326,10 +332,16 @@ static void op_grant(struct naive *n)
     int len = snprintf(key, sizeof(key), "g%d", n->lots_n);
     n->lots_n++;
     struct ledger_grant g = {
-        .wallet = make_id(1, (unsigned)lot->wallet), .lot = lot->id,
-        .kind = LEDGER_LOT_PURCHASED, .amount = NANO(lot->amount), .priority = lot->priority,
-        .expires_us = lot->expires, .source = STR("stripe_clearing"), .reason = STR("top-up"),
-        .idempotency = str_of(key, (size_t)len), .wall_us = n->now_us,
+        .wallet = make_id(1, (unsigned)lot->wallet),
+        .lot = lot->id,
+        .kind = LEDGER_LOT_PURCHASED,
+        .amount = NANO(lot->amount),
+        .priority = lot->priority,
+        .expires_us = lot->expires,
+        .source = STR("stripe_clearing"),
+        .reason = STR("top-up"),
+        .idempotency = str_of(key, (size_t)len),
+        .wall_us = n->now_us,
     };
     uint64_t times = 1 + roll(n, 2); /* sometimes again: nothing happens */
     for (uint64_t i = 0; n->kit != NULL && i < times; i++) {
@@ -417,7 +429,8 @@ static void op_cap(struct naive *n)
     settle_lane(n);
     if (n->kit != NULL)
         assert_int_equal(ledger_testkit_cap_set(n->kit, make_id(2, (unsigned)c), n->cap_off[c],
-                                                NANO(n->cap_limit[c])), OK);
+                                                NANO(n->cap_limit[c])),
+                         OK);
 }
 
 static void op(struct naive *n)
@@ -457,8 +470,7 @@ static void compare(struct naive *n)
     for (int c = 0; c < CAPS; c++) {
         struct id id = make_id(2, (unsigned)c);
         assert_int_equal(ledger_testkit_available(n->kit, id).v, n_cap_available(n, c));
-        assert_int_equal(ledger_testkit_balance(n->kit, id).v,
-                         n->cap_limit[c] - n->cap_spent[c]);
+        assert_int_equal(ledger_testkit_balance(n->kit, id).v, n->cap_limit[c] - n->cap_spent[c]);
     }
     assert_int_equal(ledger_counts(n->kit->ledger).holds_open, n->open_n);
     assert_int_equal(ledger_counts(n->kit->ledger).dropped, 0);
@@ -491,8 +503,10 @@ static void adopt(struct naive *n)
     for (int i = 0; i < n->open_n; i++) {
         struct n_call *c = &n->calls[n->open[i]];
         c->hold = (struct ledger_hold){
-            .call = c->id, .wallet = ledger_find(n->kit->ledger, make_id(1, (unsigned)c->wallet)),
-            .amount = NANO(c->amount), .open = true};
+            .call = c->id,
+            .wallet = ledger_find(n->kit->ledger, make_id(1, (unsigned)c->wallet)),
+            .amount = NANO(c->amount),
+            .open = true};
         for (int k = 0; k < 2; k++)
             if (c->cap[k] >= 0)
                 c->hold.caps[k] = ledger_find(n->kit->ledger, make_id(2, (unsigned)c->cap[k]));
@@ -544,7 +558,7 @@ static void end_life(struct ledger_testkit *kit, struct naive *n, uint64_t life)
 static void test_random(void **state)
 {
     struct ledger_testkit kit;
-    struct naive *n = malloc(sizeof(*n)); /* tidy: a test's own */
+    struct naive *n = mem_zalloc(sizeof(*n));
     (void)state;
     if (!ledger_testkit_begin(&kit, on_postgres))
         skip();
@@ -563,7 +577,7 @@ static void test_random(void **state)
             fail_msg("life %llu of LEDGER_SEED=%llu ended with %x", (unsigned long long)life,
                      (unsigned long long)seed_given, (unsigned)status);
     }
-    free(n);
+    mem_free(n);
     kit.store = NULL;
     ledger_testkit_end(&kit);
 }

@@ -81,7 +81,10 @@ static void field_put(char **p, char field, const struct record *r)
     case 'h': bytes_put(p, r->hash, sizeof(r->hash)); return;
     case 's': text_put(p, r->about); return;
     case 'r': text_put(p, r->reason); return;
-    default: must(field == 'l'); text_put(p, r->parts); return;
+    default:
+        must(field == 'l');
+        text_put(p, r->parts);
+        return;
     }
 }
 

@@ -41,26 +41,26 @@ enum record_type {
 
 enum record_flag {
     RECORD_UNRESOLVED = 1, /* SETTLE: by policy */
-    RECORD_OFF = 2,        /* CAP: no limit */
+    RECORD_OFF = 2, /* CAP: no limit */
 };
 
 struct record {
     enum record_type type;
     unsigned flags;
-    struct id id;     /* call; ACCOUNT, CAP: account; GRANT, TAKE: lot */
-    struct id other;  /* HOLD, SETTLE, GRANT: wallet; TAKE, REFUND: the group of transfers */
+    struct id id; /* call; ACCOUNT, CAP: account; GRANT, TAKE: lot */
+    struct id other; /* HOLD, SETTLE, GRANT: wallet; TAKE, REFUND: the group of transfers */
     struct id caps[RECORD_CAPS_MAX]; /* HOLD; zero: none */
     int64_t at;
     int64_t amount; /* HOLD, GRANT, TAKE, REFUND, KEY (result); CHECKPOINT, SETTLE: the charge;
                      * ACCOUNT: overdraft limit; CAP: limit */
     int64_t cost, over, written_off; /* SETTLE: over is what was taken beyond the hold */
-    int64_t expires;                 /* GRANT */
-    int64_t priority;                /* GRANT */
-    unsigned kind;                   /* ACCOUNT, GRANT */
-    uint8_t hash[32];                /* KEY: of the request's body */
-    struct str about;                /* the caller's bytes; GRANT source, TAKE to, KEY key */
-    struct str reason;               /* GRANT, TAKE, REFUND; KEY: name of the error or "OK" */
-    struct str parts;                /* REFUND: (lot or wallet, amount) × n, see record_part */
+    int64_t expires; /* GRANT */
+    int64_t priority; /* GRANT */
+    unsigned kind; /* ACCOUNT, GRANT */
+    uint8_t hash[32]; /* KEY: of the request's body */
+    struct str about; /* the caller's bytes; GRANT source, TAKE to, KEY key */
+    struct str reason; /* GRANT, TAKE, REFUND; KEY: name of the error or "OK" */
+    struct str parts; /* REFUND: (lot or wallet, amount) × n, see record_part */
 };
 
 struct record_part {

@@ -146,8 +146,7 @@ static enum err check_row(struct check *c, const struct journal_row *row)
         wrong(c, "journal row %" PRIu64 ": record %" PRIu64 " cannot be read", row->seq, n + 1);
     if (row->records != n || row->at != c->at)
         wrong(c, "journal row %" PRIu64 ": its count of records or its time is wrong", row->seq);
-    if (row->seq == c->upto &&
-        memcmp(row->hash, c->upto_hash, sizeof(c->upto_hash)) != 0)
+    if (row->seq == c->upto && memcmp(row->hash, c->upto_hash, sizeof(c->upto_hash)) != 0)
         wrong(c, "checkpoint: its hash is not that of journal row %" PRIu64, row->seq);
     c->verdict.batches++;
     c->verdict.records += n;
@@ -243,8 +242,7 @@ static enum err check_lots(struct check *c)
     }
     store_finish(&q);
     if (c->verdict.lots != c->model->lots.n)
-        wrong(c, "lots: %" PRIu64 " rows, the journal says %zu", c->verdict.lots,
-              c->model->lots.n);
+        wrong(c, "lots: %" PRIu64 " rows, the journal says %zu", c->verdict.lots, c->model->lots.n);
     return e == ERR_END ? OK : e;
 }
 

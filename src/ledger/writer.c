@@ -84,8 +84,8 @@ static void drop(struct ledger *l, const struct record *r)
         return;
     atomic_fetch_add(&w->available, r->amount);
     for (size_t i = 0; i < RECORD_CAPS_MAX; i++) {
-        struct ledger_account *cap =
-            id_is_zero(r->caps[i]) ? NULL : model_find(l->model, r->caps[i]);
+        struct ledger_account *cap = id_is_zero(r->caps[i]) ? NULL
+                                                            : model_find(l->model, r->caps[i]);
         if (cap != NULL)
             atomic_fetch_add(&cap->available, r->amount);
     }
@@ -182,8 +182,8 @@ static enum err source_write(void *arg, struct store_conn *conn, size_t *ret_rec
         seq++;
     }
     bool asked = all && wanted != l->serving;
-    if (!asked && atomic_load_explicit(&l->lag_records, memory_order_relaxed) <
-                      LEDGER_PROJECT_RECORDS)
+    if (!asked &&
+        atomic_load_explicit(&l->lag_records, memory_order_relaxed) < LEDGER_PROJECT_RECORDS)
         return OK;
     l->projecting = true;
     enum err e = ledger_project(l, conn, seq, hash);

@@ -1,13 +1,13 @@
 /* One sealed file: the database, the pepper, the seal.
  *
- *   magic "TGBACKUP" | u32 version | u32 0 | u64 plain bytes | salt 16 | check 16 | stream header 24
+ *   magic "TGBACKUP" | u32 version | u32 0 | u64 plain bytes | salt 16 | check 16 | stream head 24
  *   then pieces of 64 KiB, each sealed (17 bytes more), the last one marked as the last
  *
- * All numbers little-endian. The key comes from the passphrase by argon2id (crypto_key_of_passphrase);
- * the pieces are libsodium's secretstream (XChaCha20-Poly1305), the head is authenticated with the
- * first. `check` is a keyed hash that tells a wrong passphrase from a damaged file; it tells an
- * attacker nothing that the first piece would not. The length lets a file that was cut short be told
- * from an altered one.
+ * All numbers little-endian. The key comes from the passphrase by argon2id
+ * (crypto_key_of_passphrase); the pieces are libsodium's secretstream (XChaCha20-Poly1305), the head
+ * is authenticated with the first. `check` is a keyed hash that tells a wrong passphrase from a
+ * damaged file; it tells an attacker nothing that the first piece would not. The length lets a file
+ * that was cut short be told from an altered one.
  *
  * Inside: u8 engine (1 SQLite, 2 PostgreSQL), pepper 32, seal 32, then the database. */
 #include "store/engine.h"
@@ -135,17 +135,17 @@ static enum err seal_pieces(struct stream *s, uint64_t plain_bytes, const char *
         left -= want;
         uint8_t tag = left != 0 ? 0 : crypto_secretstream_xchacha20poly1305_TAG_FINAL;
         unsigned long long sealed_n = 0;
-        must(crypto_secretstream_xchacha20poly1305_push(
-                 &s->state, s->cover, &sealed_n, s->piece, want, first ? s->head : NULL,
-                 first ? CHECK_AT : 0, tag) == 0);
+        must(crypto_secretstream_xchacha20poly1305_push(&s->state, s->cover, &sealed_n, s->piece,
+                                                        want, first ? s->head : NULL,
+                                                        first ? CHECK_AT : 0, tag) == 0);
         if (fwrite(s->cover, (size_t)sealed_n, 1, s->sealed) != 1)
             return say_file(file, "written", why);
     }
     return OK;
 }
 
-static enum err seal_file(struct store *store, struct stream *s, const char *temp,
-                          const char *file, struct str passphrase, char why[STORE_WHY_MAX])
+static enum err seal_file(struct store *store, struct stream *s, const char *temp, const char *file,
+                          struct str passphrase, char why[STORE_WHY_MAX])
 {
     struct stat st;
     s->plain = fopen(temp, "rbe");
@@ -241,7 +241,8 @@ static enum err open_pieces(struct stream *s, uint64_t plain, const char *file, 
                             char why[STORE_WHY_MAX])
 {
     uint64_t left = plain, at = HEAD;
-    if (crypto_secretstream_xchacha20poly1305_init_pull(&s->state, s->head + STREAM_AT, s->key) != 0)
+    if (crypto_secretstream_xchacha20poly1305_init_pull(&s->state, s->head + STREAM_AT, s->key) !=
+        0)
         return say_altered(file, STREAM_AT, why);
     for (bool first = true; left != 0; first = false) {
         size_t want = left < PIECE ? (size_t)left : PIECE;
@@ -251,9 +252,9 @@ static enum err open_pieces(struct stream *s, uint64_t plain, const char *file, 
         left -= want;
         if (fread(s->cover, sealed_n, 1, s->sealed) != 1)
             return say_file(file, "read", why);
-        bool ok = crypto_secretstream_xchacha20poly1305_pull(&s->state, s->piece, &n, &tag, s->cover,
-                                                             sealed_n, first ? s->head : NULL,
-                                                             first ? CHECK_AT : 0) == 0;
+        bool ok = crypto_secretstream_xchacha20poly1305_pull(
+                      &s->state, s->piece, &n, &tag, s->cover, sealed_n, first ? s->head : NULL,
+                      first ? CHECK_AT : 0) == 0;
         uint8_t expected = left != 0 ? 0 : crypto_secretstream_xchacha20poly1305_TAG_FINAL;
         if (!ok || n != want || tag != expected || (first && want < INNER))
             return say_altered(file, at, why);
@@ -265,7 +266,7 @@ static enum err open_pieces(struct stream *s, uint64_t plain, const char *file, 
         at += sealed_n;
     }
     return fflush(s->plain) == 0 && fsync(fileno(s->plain)) == 0 ? OK
-                                                                : say_file(temp, "written", why);
+                                                                 : say_file(temp, "written", why);
 }
 
 /* ---------------------------------------------------------------- restoring */
@@ -288,8 +289,9 @@ static enum err is_empty(struct store *store, char why[STORE_WHY_MAX])
         e = e == OK ? ERR_CONFLICT : e == ERR_END ? OK : e;
     }
     if (e == ERR_CONFLICT)
-        (void)store_say(why, e, "There is a house already: a backup is restored only into an empty "
-                                "one. Give another data directory or database.");
+        (void)store_say(why, e,
+                        "There is a house already: a backup is restored only into an empty "
+                        "one. Give another data directory or database.");
     else if (e != OK)
         (void)store_say(why, e, "The database cannot be read: %s", conn->why);
     store->engine->disconnect(conn);
@@ -371,8 +373,8 @@ static enum err restore_in(struct store *store, const char *file, struct str pas
     return e;
 }
 
-enum err store_restore(const struct store_options *options, const char *file,
-                       struct str passphrase, char ret_why[STORE_WHY_MAX])
+enum err store_restore(const struct store_options *options, const char *file, struct str passphrase,
+                       char ret_why[STORE_WHY_MAX])
 {
     struct store_options ours = *options;
     ret_why[0] = '\0';

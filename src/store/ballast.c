@@ -22,7 +22,7 @@ void store_ballast_init(struct store_ballast *b, const struct store *store)
         b->bytes = 0;
 }
 
-/* Random bytes, because a file system that compresses or finds holes would keep no room for zeros. */
+/* Random bytes: a file system that compresses or finds holes would keep no room for zeros. */
 static bool fill(int fd, size_t bytes)
 {
     char *piece = mem_alloc(PIECE);

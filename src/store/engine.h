@@ -55,9 +55,9 @@ struct store_conn {
     struct store *store;
     const struct store_engine *engine;
     enum store_role role;
-    enum err broken;     /* what failed first in this write transaction */
-    bool aborted;        /* the database itself rolled the transaction back */
-    unsigned queries;    /* open now */
+    enum err broken; /* what failed first in this write transaction */
+    bool aborted; /* the database itself rolled the transaction back */
+    unsigned queries; /* open now */
     int64_t deadline_us; /* readers: mono time at which queries are refused; 0: none */
     struct store_end *ends;
     size_t ends_n, ends_cap;
@@ -120,6 +120,7 @@ struct store {
     struct store_options options; /* url and data_dir point to ours */
     int lock_fd;
     int version;
+    char name[256]; /* for words: "database PATH" */
     char epoch[33]; /* this ownership of the house, as its table has it */
     struct store_pool *pool;
     struct store_writer *writer;

@@ -122,8 +122,9 @@ enum err store_house_take(struct store *store, char why[STORE_WHY_MAX])
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         e = errno == EROFS || errno == EACCES ? ERR_STORE_READONLY : ERR_IO;
-        return store_say(why, e, "%s cannot be opened for writing: %s. The data directory must "
-                                 "belong to the user that runs this program.",
+        return store_say(why, e,
+                         "%s cannot be opened for writing: %s. The data directory must "
+                         "belong to the user that runs this program.",
                          path, strerror(errno));
     }
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -188,8 +189,7 @@ static enum err read_secret(const char *path, uint8_t key[32], char why[STORE_WH
     return e;
 }
 
-static enum err recorded(struct store_conn *conn, const char *name, char text[65],
-                         bool *ret_there)
+static enum err recorded(struct store_conn *conn, const char *name, char text[65], bool *ret_there)
 {
     struct store_query *q = NULL;
     enum err e = store_start(conn, SQL_HOUSE_GET, &q, "t", str_c(name));

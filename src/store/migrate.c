@@ -24,8 +24,8 @@ static const struct sql_migration *find(int64_t version)
 }
 
 /* Marks what was applied; a database with steps that we do not have is a newer one. */
-static enum err read_applied(struct store_conn *conn, uint8_t applied[VERSIONS_MAX],
-                             char why[STORE_WHY_MAX])
+static enum err read_applied(struct store_conn *conn, const char *name,
+                             uint8_t applied[VERSIONS_MAX], char why[STORE_WHY_MAX])
 {
     struct store_query *q = NULL;
     enum err e = store_start(conn, SQL_MIGRATION_LIST, &q, "");
@@ -34,23 +34,26 @@ static enum err read_applied(struct store_conn *conn, uint8_t applied[VERSIONS_M
         const struct sql_migration *m = find(version);
         if (version > newest_known()) {
             e = store_say(why, ERR_STORE_NEWER,
-                          "The database was made by a newer version of this program: it has schema "
+                          "The %s was made by a newer version of this program: it has schema "
                           "%lld, and this program knows up to %d. Install the newer version.",
-                          (long long)version, newest_known());
+                          name, (long long)version, newest_known());
             break;
         }
         if (m == NULL || !str_eq(str_c(m->name), store_str(q, 1))) {
             e = store_say(why, ERR_STORE_FOREIGN,
-                          "The database has a schema step %lld called %.*s that this program does "
+                          "The %s has a schema step %lld called %.*s that this program does "
                           "not know: it was made by another program, or an unfinished version.",
-                          (long long)version, STR_ARG(store_str(q, 1)));
+                          name, (long long)version, STR_ARG(store_str(q, 1)));
             break;
         }
         applied[version] = 1;
     }
     store_finish(&q);
     if (e != OK && e != ERR_END && why[0] == '\0')
-        (void)store_say(why, e, "The list of schema steps cannot be read: %s", conn->why);
+        (void)store_say(why, e,
+                        "The %s does not read (%s): if it is damaged, restore the last "
+                        "backup.",
+                        name, conn->why);
     return e == ERR_END ? OK : e;
 }
 
@@ -80,16 +83,16 @@ enum err store_migrate_to(struct store *store, struct store_conn *conn, int last
     bool there = false;
     enum err e = conn->engine->has_table(conn, "migration", &there);
     if (e != OK)
-        return store_say(why, e, "The database cannot be read: %s", conn->why);
-    e = there ? read_applied(conn, applied, why) : OK;
+        return store_say(why, e, "The %s cannot be read: %s", store->name, conn->why);
+    e = there ? read_applied(conn, store->name, applied, why) : OK;
     for (const struct sql_migration *m = sql_migrations; e == OK && m->version >= 0; m++) {
         if (m->version > last)
             break;
         if (!applied[m->version]) {
             e = apply(conn, m, wall_us);
             if (e != OK)
-                return store_say(why, e, "The schema step %04d_%s failed: %s", m->version, m->name,
-                                 conn->why);
+                return store_say(why, e, "The schema step %04d_%s of the %s failed: %s", m->version,
+                                 m->name, store->name, conn->why);
         }
         store->version = m->version;
     }

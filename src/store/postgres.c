@@ -81,11 +81,11 @@ static enum err err_of(const char *state)
         const char *state;
         enum err e;
     } known[] = {
-        {"53100", ERR_STORE_FULL},  {"55P03", ERR_STORE_BUSY}, {"40001", ERR_STORE_BUSY},
-        {"40P01", ERR_STORE_BUSY},  {"57014", ERR_STORE_BUSY}, {"53300", ERR_STORE_BUSY},
-        {"57P01", ERR_STORE_BUSY},  {"57P02", ERR_STORE_BUSY}, {"57P03", ERR_STORE_BUSY},
-        {"25P03", ERR_STORE_BUSY},  {"25006", ERR_STORE_READONLY},
-        {"XX001", ERR_CORRUPT},     {"XX002", ERR_CORRUPT},
+        {"53100", ERR_STORE_FULL}, {"55P03", ERR_STORE_BUSY},     {"40001", ERR_STORE_BUSY},
+        {"40P01", ERR_STORE_BUSY}, {"57014", ERR_STORE_BUSY},     {"53300", ERR_STORE_BUSY},
+        {"57P01", ERR_STORE_BUSY}, {"57P02", ERR_STORE_BUSY},     {"57P03", ERR_STORE_BUSY},
+        {"25P03", ERR_STORE_BUSY}, {"25006", ERR_STORE_READONLY}, {"XX001", ERR_CORRUPT},
+        {"XX002", ERR_CORRUPT},
     };
     if (state == NULL)
         return ERR_STORE;
@@ -334,8 +334,7 @@ static enum err check_types(struct pg_conn *c, const struct pg_query *q)
         case OID_NAME:
         case OID_VARCHAR:
         case OID_BYTEA:
-        case OID_UNKNOWN:
-            break;
+        case OID_UNKNOWN: break;
         default:
             return store_say(c->base.why, ERR_STORE,
                              "%s: column %d is of a type that the dialect does not have: cast it "
@@ -399,8 +398,7 @@ static enum err pg_run(struct store_conn *conn, unsigned sql, const struct store
         e = settle(c);
     if (e != OK)
         return e;
-    PGresult *r =
-        PQexecPrepared(c->db, name, (int)n, w.values, w.lengths, w.formats, 1);
+    PGresult *r = PQexecPrepared(c->db, name, (int)n, w.values, w.lengths, w.formats, 1);
     uint64_t changed = 0;
     ExecStatusType status = PQresultStatus(r);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
@@ -503,9 +501,12 @@ static void on_notice(void *arg, const PGresult *r)
 static enum err dial(struct pg_conn *c)
 {
     const char *url = c->base.store->url;
-    const char *const keys[] = {"dbname",          "fallback_application_name",
-                                "client_encoding", "connect_timeout",
-                                "tcp_user_timeout", "keepalives_idle",
+    const char *const keys[] = {"dbname",
+                                "fallback_application_name",
+                                "client_encoding",
+                                "connect_timeout",
+                                "tcp_user_timeout",
+                                "keepalives_idle",
                                 NULL};
     const char *const values[] = {url, "tollgate", "UTF8", "5", "15000", "10", NULL};
     PQfinish(c->db);
@@ -736,8 +737,9 @@ static enum err look_inside(struct store *store, struct pg_conn *c, char why[STO
     bool ours = false;
     enum err e = say_one(c, "SELECT current_schema()", value, sizeof(value));
     if (e == OK && value[0] == '\0')
-        return store_say(why, ERR_STORE, "The search_path of this user names no schema that "
-                                         "exists: create one.");
+        return store_say(why, ERR_STORE,
+                         "The search_path of this user names no schema that "
+                         "exists: create one.");
     if (e == OK)
         e = pg_has_table(&c->base, "house", &ours);
     if (e == OK)
@@ -779,6 +781,7 @@ static enum err pg_attach(struct store *store, char why[STORE_WHY_MAX])
     if (e != OK)
         return e;
     st->keeper = of(conn);
+    snprintf(store->name, sizeof(store->name), "PostgreSQL database %s", PQdb(st->keeper->db));
     e = look_at_server(st->keeper, why);
     if (e == OK)
         e = take_lock(st->keeper, why);

@@ -134,8 +134,7 @@ static enum err say_damaged(char why[STORE_WHY_MAX])
     return store_say(why, ERR_CORRUPT, "The tables in the backup are damaged.");
 }
 
-static enum err open_copy(const char *file, FILE **ret_f, int *ret_version,
-                          char why[STORE_WHY_MAX])
+static enum err open_copy(const char *file, FILE **ret_f, int *ret_version, char why[STORE_WHY_MAX])
 {
     char magic[5];
     uint32_t version = 0;

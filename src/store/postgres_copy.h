@@ -13,8 +13,7 @@
 
 /* Inside a REPEATABLE READ transaction of db. The table `migration` is left out: `version` stands
  * for it. */
-MUST enum err postgres_copy_out(PGconn *db, int version, const char *file,
-                                char why[STORE_WHY_MAX]);
+MUST enum err postgres_copy_out(PGconn *db, int version, const char *file, char why[STORE_WHY_MAX]);
 /* The version that the file's tables have. */
 MUST enum err postgres_copy_version(const char *file, int *ret_version, char why[STORE_WHY_MAX]);
 /* Inside a transaction of db, whose schema has that version: empties the tables and fills them. */

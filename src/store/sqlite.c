@@ -41,7 +41,7 @@ struct sqlite_query {
 enum word { BEGIN_WRITE, BEGIN_READ, COMMIT, ROLLBACK, MARK, MARK_KEEP, MARK_BACK, WORD__COUNT };
 
 static const char *const words[WORD__COUNT] = {
-    "BEGIN IMMEDIATE", "BEGIN",     "COMMIT",           "ROLLBACK",
+    "BEGIN IMMEDIATE", "BEGIN",       "COMMIT",          "ROLLBACK",
     "SAVEPOINT one",   "RELEASE one", "ROLLBACK TO one",
 };
 
@@ -87,32 +87,21 @@ static enum err err_of(sqlite3 *db, int rc)
                   sqlite3_errmsg(db));
     switch (rc & 0xff) {
     case SQLITE_OK:
-    case SQLITE_ROW:
-        return OK;
-    case SQLITE_DONE:
-        return ERR_END;
-    case SQLITE_CONSTRAINT:
-        return ERR_CONFLICT;
+    case SQLITE_ROW: return OK;
+    case SQLITE_DONE: return ERR_END;
+    case SQLITE_CONSTRAINT: return ERR_CONFLICT;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_INTERRUPT:
-    case SQLITE_PROTOCOL:
-        return ERR_STORE_BUSY;
-    case SQLITE_FULL:
-        return ERR_STORE_FULL;
-    case SQLITE_IOERR:
-        return is_disk_full(db) ? ERR_STORE_FULL : ERR_STORE;
-    case SQLITE_READONLY:
-        return ERR_STORE_READONLY;
+    case SQLITE_PROTOCOL: return ERR_STORE_BUSY;
+    case SQLITE_FULL: return ERR_STORE_FULL;
+    case SQLITE_IOERR: return is_disk_full(db) ? ERR_STORE_FULL : ERR_STORE;
+    case SQLITE_READONLY: return ERR_STORE_READONLY;
     case SQLITE_NOTADB:
-    case SQLITE_FORMAT:
-        return ERR_STORE_FOREIGN;
-    case SQLITE_CORRUPT:
-        return ERR_CORRUPT;
-    case SQLITE_NOMEM:
-        store_die("memory is left: no");
-    default:
-        return ERR_STORE;
+    case SQLITE_FORMAT: return ERR_STORE_FOREIGN;
+    case SQLITE_CORRUPT: return ERR_CORRUPT;
+    case SQLITE_NOMEM: store_die("memory is left: no");
+    default: return ERR_STORE;
     }
 }
 
@@ -265,7 +254,8 @@ static enum err prepare(struct sqlite_conn *c, unsigned sql, struct sqlite_query
     must(!q->base.open);
     if (q->stmt == NULL) {
         const struct sql_statement *s = store_statement(sql);
-        int rc = sqlite3_prepare_v3(c->db, s->sqlite, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
+        int rc = sqlite3_prepare_v3(c->db, s->sqlite, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt,
+                                    NULL);
         if (rc != SQLITE_OK)
             return failed(c, rc, s->name);
         must(sqlite3_bind_parameter_count(q->stmt) == (int)s->params);
@@ -420,6 +410,32 @@ static enum err set_up(struct sqlite_conn *c)
     return e;
 }
 
+static enum err say_readonly(const char *path, char why[STORE_WHY_MAX])
+{
+    return store_say(why, ERR_STORE_READONLY,
+                     "%s cannot be written: make it, and the folder it lies in, writable for the "
+                     "user that runs this program.",
+                     path);
+}
+
+/* What the operator reads when it does not open. */
+static enum err say_open(const char *path, enum err e, const char *what, char why[STORE_WHY_MAX])
+{
+    if (e == ERR_STORE_BUSY)
+        return store_say(
+            why, e, "The database %s is locked by another program: close what has it open.", path);
+    if (e == ERR_STORE_READONLY)
+        return say_readonly(path, why);
+    if (e == ERR_STORE_FOREIGN)
+        return store_say(why, e, "%s is not a database (%s). Nothing was changed.", path, what);
+    if (e == ERR_CORRUPT)
+        return store_say(why, e, "The database %s is damaged (%s): restore the last backup.", path,
+                         what);
+    if (e == ERR_STORE_FULL)
+        return store_say(why, e, "The disk that holds %s is full: make room on it.", path);
+    return store_say(why, e, "The database %s cannot be opened: %s.", path, what);
+}
+
 static void sqlite_disconnect(struct store_conn *conn)
 {
     struct sqlite_conn *c = of(conn);
@@ -447,20 +463,12 @@ static enum err sqlite_connect(struct store *store, enum store_role role,
         *ret_conn = &c->base;
         return OK;
     }
-    (void)store_say(why, e, "The database %s cannot be opened: %s.", path, c->base.why);
+    (void)say_open(path, e, c->base.why, why);
     sqlite_disconnect(&c->base);
     return e;
 }
 
 /* ---------------------------------------------------------------- is it ours? */
-
-static enum err say_readonly(const char *path, char why[STORE_WHY_MAX])
-{
-    return store_say(why, ERR_STORE_READONLY,
-                     "%s cannot be written: make it, and the folder it lies in, writable for the "
-                     "user that runs this program.",
-                     path);
-}
 
 static enum err say_foreign(const char *path, const char *what, char why[STORE_WHY_MAX])
 {
@@ -579,14 +587,8 @@ static enum err attach_in(struct store *store, struct sqlite_state *st, char why
         e = sqlite_connect(store, STORE_KEEPER, &probe, why);
     if (e == OK) {
         e = look_inside(of(probe), st->path, why);
-        if (e == ERR_STORE_BUSY)
-            (void)store_say(why, e,
-                            "The database %s is locked by another program: close what has it open.",
-                            st->path);
-        else if (e == ERR_STORE_READONLY)
-            (void)say_readonly(st->path, why);
-        else if (e != OK && why[0] == '\0')
-            (void)store_say(why, e, "The database %s cannot be opened: %s.", st->path, probe->why);
+        if (e != OK && why[0] == '\0')
+            (void)say_open(st->path, e, probe->why, why);
         if (e != OK)
             sqlite_disconnect(probe);
     }
@@ -606,6 +608,7 @@ static enum err sqlite_attach(struct store *store, char why[STORE_WHY_MAX])
     store->engine_state = st;
     st->path = mem_dup(store->url + strlen("sqlite:"), strlen(store->url) - strlen("sqlite:"));
     st->fd = -1;
+    snprintf(store->name, sizeof(store->name), "database %s", st->path);
     if (st->path[0] == '\0')
         return store_say(why, ERR_INVALID_REQUEST,
                          "The database's address has no path: write sqlite:PATH.");

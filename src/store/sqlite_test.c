@@ -130,6 +130,7 @@ static void test_locked_by_another(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         sqlite3 *db = NULL;
+        alarm(20); /* also when the test above it fails */
         sqlite3_open(kit->url + strlen("sqlite:"), &db);
         sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", NULL, NULL, NULL);
         (void)!write(gate[1], "x", 1);
@@ -269,6 +270,7 @@ static int64_t rows(struct store *store, int64_t *ret_last)
 /* The child says each number when it is durable; what it said must be there after its death. */
 static void run_until_killed(const struct store_testkit *kit, int say)
 {
+    alarm(20);
     struct store *store = store_testkit_open(kit);
     struct feed feed = {.bytes = 3000};
     int64_t last = 0;

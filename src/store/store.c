@@ -268,8 +268,9 @@ struct store *store_new(const struct store_options *options, char why[STORE_WHY_
         return store;
     }
     /* The address may carry a password: only its scheme is shown. */
-    (void)store_say(why, OK, "The database's address must begin with sqlite:PATH or postgresql://, "
-                             "and this one does not.");
+    (void)store_say(why, OK,
+                    "The database's address must begin with sqlite:PATH or postgresql://, "
+                    "and this one does not.");
     return NULL;
 }
 
@@ -424,12 +425,8 @@ static struct store_param param_of(char type, va_list *ap)
     struct store_param p = {.kind = STORE_INT};
     const int64_t *maybe = NULL;
     switch (type) {
-    case 'i':
-        p.i = va_arg(*ap, int64_t);
-        break;
-    case 'n':
-        p.i = va_arg(*ap, struct nano).v;
-        break;
+    case 'i': p.i = va_arg(*ap, int64_t); break;
+    case 'n': p.i = va_arg(*ap, struct nano).v; break;
     case 'I':
         maybe = va_arg(*ap, const int64_t *);
         p.null = maybe == NULL;
@@ -445,8 +442,7 @@ static struct store_param param_of(char type, va_list *ap)
         if (p.s.p == NULL)
             p.s = STR("");
         break;
-    default:
-        must(!"a parameter type that is known");
+    default: must(!"a parameter type that is known");
     }
     return p;
 }

@@ -9,7 +9,7 @@
  * Errors: STORE (the database said no; store_why tells), STORE_BUSY, STORE_FULL, STORE_READONLY,
  * STORE_FOREIGN, STORE_NEWER, HOUSE_OWNED, CONFLICT (a unique or foreign key, or a check), END
  * (no more rows).
- * Always: a write is durable (fsync) when its call returns OK; a failed fsync aborts the process. */
+ * Always: a write is durable (fsync) when its call returns OK; a failed fsync ends the process. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -26,12 +26,13 @@ struct store_query;
 #define STORE_WHY_MAX 512
 
 struct store_options {
-    const char *url;      /* "sqlite:PATH" or "postgresql://…" */
-    const char *data_dir; /* made with mode 0700 when missing; holds lock, ballast, socket, secrets */
-    size_t readers_max;   /* connections for readers: 8 */
+    const char *url; /* "sqlite:PATH" or "postgresql://…" */
+    const char
+        *data_dir; /* made with mode 0700 when missing; holds lock, ballast, socket, secrets */
+    size_t readers_max; /* connections for readers: 8 */
     size_t ballast_bytes; /* 16 MiB; 0: none */
-    int64_t window_us;    /* widest group-commit window under load: 1,000 */
-    bool may_create;      /* else a missing database is ERR_NOT_FOUND */
+    int64_t window_us; /* widest group-commit window under load: 1,000 */
+    bool may_create; /* else a missing database is ERR_NOT_FOUND */
 };
 
 /* Opens, takes the house's lock (ERR_HOUSE_OWNED when another process has it), checks that the
@@ -56,10 +57,10 @@ void store_reader_end(struct store_conn **conn);
 
 /* Queries. One at a time per statement and connection (other statements may run while one is open);
  * all are finished before the transaction ends. After an error in a write transaction everything
- * else in it fails with the same error, on both engines: write ON CONFLICT, don't try. Parameters in order $1, $2, … by the
- * characters of `types`:  i int64_t,  t struct str (text),  b struct str (bytes),
- * n struct nano,  T struct str, NULL when p is NULL,  B the same for bytes,  I const int64_t * (NULL
- * gives NULL). */
+ * else in it fails with the same error, on both engines: write ON CONFLICT, don't try.
+ * Parameters in order $1, $2, … by the characters of `types`, the same at each call of a statement
+ * but for the case:  i int64_t,  n struct nano,  t struct str (text),  b struct str (bytes),
+ * I const int64_t *, T and B struct str: NULL when the pointer is NULL. */
 MUST enum err store_start(struct store_conn *conn, enum sql_id sql, struct store_query **ret_query,
                           const char *types, ...);
 /* OK: a row is there; ERR_END: none left. */
@@ -92,7 +93,8 @@ void store_write_later(struct store *store, store_write_f fn, void (*done)(void 
 /* Inside fn: called on the writer thread once this transaction is durable (or rolled back). */
 void store_on_end(struct store_conn *conn, void (*fn)(void *arg, bool committed), void *arg);
 
-/* The batch source: the ledger's journal. All on the writer thread, except store_poke. */
+/* The batch source: the ledger's journal. All on the writer thread, except store_poke. While the
+ * disk is full only batches are written: background and control writes wait or are refused. */
 struct store_source {
     /* Anything to write? */
     bool (*pending)(void *arg);
@@ -109,6 +111,7 @@ struct store_source {
     void (*background_end)(void *arg, bool committed);
     void *arg;
 };
+/* Waits until the writer has it; NULL: none any more. Not from the writer thread. */
 void store_set_source(struct store *store, const struct store_source *source);
 /* From any thread: something is pending. Cheap when the writer is awake. */
 void store_poke(struct store *store);

@@ -25,7 +25,8 @@ static const struct sql_statement statements[STATEMENTS] = {
     [ADD] = {"T_ADD", 3, "INSERT INTO t (id, n, b) VALUES (?1, ?2, ?3)",
              "INSERT INTO t (id, n, b) VALUES ($1, $2, $3)"},
     [GET] = {"T_GET", 1, "SELECT n, b FROM t WHERE id = ?1", "SELECT n, b FROM t WHERE id = $1"},
-    [ALL] = {"T_ALL", 0, "SELECT id, n, b FROM t ORDER BY id", "SELECT id, n, b FROM t ORDER BY id"},
+    [ALL] = {"T_ALL", 0, "SELECT id, n, b FROM t ORDER BY id",
+             "SELECT id, n, b FROM t ORDER BY id"},
     [SUM] = {"T_SUM", 0, "SELECT count(*), CAST(coalesce(sum(n), 0) AS bigint) FROM t",
              "SELECT count(*), CAST(coalesce(sum(n), 0) AS bigint) FROM t"},
     [TYPES] = {"T_TYPES", 4, "SELECT CAST(?1 AS bigint), CAST(?2 AS text), ?3, ?4",
@@ -45,13 +46,12 @@ static enum err make_tables(struct store_conn *conn, void *arg)
 {
     (void)arg;
     return conn->engine->exec(
-        conn, postgres
-                  ? "CREATE TABLE t (id text COLLATE \"C\" PRIMARY KEY, n bigint NOT NULL"
-                    " CHECK (n >= 0), b bytea); CREATE TABLE child (parent text COLLATE \"C\""
-                    " REFERENCES t)"
-                  : "CREATE TABLE t (id text PRIMARY KEY NOT NULL, n INTEGER NOT NULL"
-                    " CHECK (n >= 0), b BLOB) STRICT; CREATE TABLE child (parent text"
-                    " REFERENCES t) STRICT");
+        conn, postgres ? "CREATE TABLE t (id text COLLATE \"C\" PRIMARY KEY, n bigint NOT NULL"
+                         " CHECK (n >= 0), b bytea); CREATE TABLE child (parent text COLLATE \"C\""
+                         " REFERENCES t)"
+                       : "CREATE TABLE t (id text PRIMARY KEY NOT NULL, n INTEGER NOT NULL"
+                         " CHECK (n >= 0), b BLOB) STRICT; CREATE TABLE child (parent text"
+                         " REFERENCES t) STRICT");
 }
 
 struct fixture {
@@ -160,9 +160,8 @@ static void test_types_come_back_as_given(void **state)
         store_finish(&q);
         assert_null(q);
     }
-    assert_int_equal(store_start(conn, ids[TYPES], &q, "ITbb", NULL, str_of(NULL, 0), STR(""),
-                                 STR("x")),
-                     OK);
+    assert_int_equal(
+        store_start(conn, ids[TYPES], &q, "ITbb", NULL, str_of(NULL, 0), STR(""), STR("x")), OK);
     assert_int_equal(store_step(q), OK);
     assert_true(store_is_null(q, 0) && store_is_null(q, 1) && !store_is_null(q, 2));
     store_finish(&q);
@@ -341,10 +340,8 @@ static void test_conflicts(void **state)
 static enum err careless(struct store_conn *conn, void *arg)
 {
     (void)arg;
-    enum err first =
-        store_run(conn, ids[ADD], NULL, "tiB", STR("a"), INT64_C(1), str_of(NULL, 0));
-    enum err second =
-        store_run(conn, ids[ADD], NULL, "tiB", STR("z"), INT64_C(1), str_of(NULL, 0));
+    enum err first = store_run(conn, ids[ADD], NULL, "tiB", STR("a"), INT64_C(1), str_of(NULL, 0));
+    enum err second = store_run(conn, ids[ADD], NULL, "tiB", STR("z"), INT64_C(1), str_of(NULL, 0));
     assert_int_equal(first, ERR_CONFLICT);
     assert_int_equal(second, ERR_CONFLICT);
     return OK;
@@ -454,7 +451,7 @@ static void test_closing_waits_for_what_is_queued(void **state)
 {
     struct fixture *f = *state;
     (void)store_of(state);
-    static char names[100][8];
+    static char names[100][16];
     static struct row rows[100];
     atomic_store(&later_done, 0);
     for (int i = 0; i < 100; i++) {

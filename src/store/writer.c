@@ -4,9 +4,9 @@
  *    workers ── queue ─►  control closures      between batches, several in one transaction
  *                         background            projections, when nothing is pending or it is time
  *
- * Group commit: what arrives while a commit is on its way is in the next one. A lone record is never
- * delayed. When commits carry many records, the next one waits a little longer for more, up to the
- * window, as long as records keep arriving; each record then costs less. */
+ * Group commit: what arrives while a commit is on its way is in the next one. A lone record is
+ * never delayed. When commits carry many records, the next one waits a little longer for more, up
+ * to the window, as long as records keep arriving; each record then costs less. */
 #include "store/engine.h"
 
 #include "base/clock.h"
@@ -213,7 +213,8 @@ static void gather(struct store_writer *w)
     int64_t span_us = window_us * (int64_t)(n - WINDOW_FROM) / (WINDOW_TO - WINDOW_FROM);
     int64_t until_us = w->last_end_us + span_us;
     for (int64_t now_us = clock_mono_us(); now_us < until_us; now_us = clock_mono_us()) {
-        int64_t slice_us = until_us - now_us < WINDOW_SLICE_US ? until_us - now_us : WINDOW_SLICE_US;
+        int64_t slice_us = until_us - now_us < WINDOW_SLICE_US ? until_us - now_us
+                                                               : WINDOW_SLICE_US;
         struct timespec ts = {.tv_nsec = slice_us * 1000};
         atomic_store(&w->wake, AWAKE);
         nanosleep(&ts, NULL);

@@ -219,6 +219,51 @@ bool upstream_is_sent(const struct upstream_call *call)
     return call->state == UPSTREAM_ACTIVE && upstream_conn_phase(call->conn) >= UPSTREAM_WAIT;
 }
 
+/* ---- let go: nobody listens, the end of the response is still read ---- */
+
+#define LET_GO_BYTES_MAX (64u * 1024)
+
+static void let_go_head(void *arg, const struct http1_head *head)
+{
+    (void)arg;
+    (void)head;
+}
+
+static void let_go_body(void *arg, struct str bytes)
+{
+    struct upstream_call *call = arg;
+    call->let_go += bytes.n;
+    if (call->let_go > LET_GO_BYTES_MAX)
+        upstream_cancel(call);
+}
+
+static void let_go_end(void *arg)
+{
+    (void)arg;
+}
+
+static void let_go_fail(void *arg, const struct upstream_failure *failure)
+{
+    (void)arg;
+    (void)failure;
+}
+
+void upstream_let_go(struct upstream_call *call)
+{
+    static const struct upstream_events events = {let_go_head, let_go_body, let_go_end,
+                                                  let_go_fail};
+    if (call->state != UPSTREAM_ACTIVE || !call->conn->in_body) {
+        upstream_cancel(call);
+        return;
+    }
+    int64_t now = loop_now_us(call->pool->loop);
+    call->events = &events;
+    call->arg = call;
+    call->timeouts.total_us = now - call->began_us + US_PER_S;
+    upstream_resume(call);
+    upstream_call_arm(call);
+}
+
 void upstream_cancel(struct upstream_call *call)
 {
     switch (call->state) {

@@ -110,6 +110,9 @@ void upstream_pause(struct upstream_call *call);
 void upstream_resume(struct upstream_call *call);
 /* Has the whole request been handed to the kernel? */
 bool upstream_is_sent(const struct upstream_call *call);
+/* What is wanted of the response has come: no other event. Its end is read (64 KiB, 1 s at most), so
+ * that the connection is kept. */
+void upstream_let_go(struct upstream_call *call);
 /* Ends it without another event; the connection is closed unless the response was complete. */
 void upstream_cancel(struct upstream_call *call);
 

@@ -54,6 +54,7 @@ struct upstream_call {
     uint64_t last_sent;
     size_t addrs_tried, addr_at;
     struct upstream_failure failure; /* with UPSTREAM_FAILING */
+    size_t let_go; /* bytes read since nobody listens */
     struct loop_timer timer;
 };
 
