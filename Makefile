@@ -314,3 +314,4 @@ help:
 #: BUILD=dir goes with every one of them; -jN too (default: all cores).
 
 include tests/scenarios/httpd.mk
+include tests/torture/torture.mk

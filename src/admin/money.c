@@ -61,7 +61,10 @@ static enum err explain(struct admin_run *run)
         e = store_reader_begin(run->a->store, &conn);
     if (e != OK)
         return e;
+    buf_byte(run->out, '{');
+    buf_json_member(run->out, "request_id", s);
     e = ledger_explain(run->a->ledger, conn, call, gateway_about_json, run->a->gateway, run->out);
+    buf_byte(run->out, '}');
     store_reader_end(&conn);
     if (e == ERR_NOT_FOUND)
         return admin_no(run, e,

@@ -100,14 +100,17 @@ struct str arena_dup(struct arena *a, struct str s)
 
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
+    /* Most texts fit into what is left of the chunk: one pass for them. */
+    size_t room = a->now != NULL && !a->over ? a->now->cap - a->now->n : 0;
+    char *at = room != 0 ? a->now->bytes + a->now->n : NULL;
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(at, room, fmt, ap);
     va_end(ap);
     must(n >= 0);
     char *p = arena_alloc(a, (size_t)n + 1);
-    if (p != NULL)
+    if (p != NULL && p != at)
         vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return p != NULL ? str_of(p, (size_t)n) : STR("");

@@ -2,7 +2,11 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 
+/* The plain SHA-256 functions are deprecated in favour of EVP, which allocates for every digest; keys
+ * are hashed for every call. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <sodium.h>
 
@@ -91,17 +95,37 @@ void crypto_sha256(struct str s, uint8_t ret_hash[CRYPTO_HASH_LEN])
     digest(thread_ctx(), s, STR(""), ret_hash);
 }
 
-void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN])
+/* The states behind the two padded keys. A process has one pepper, so the last key is remembered. */
+struct keyed {
+    uint8_t key[CRYPTO_KEY_LEN];
+    SHA256_CTX inner, outer;
+    bool there;
+};
+
+static void key_states(struct keyed *k, const uint8_t key[CRYPTO_KEY_LEN])
 {
-    EVP_MD_CTX *ctx = thread_ctx();
-    uint8_t pad[BLOCK_LEN], inner[CRYPTO_HASH_LEN];
+    uint8_t pad[BLOCK_LEN];
     for (size_t i = 0; i < BLOCK_LEN; i++)
         pad[i] = (uint8_t)((i < CRYPTO_KEY_LEN ? key[i] : 0) ^ 0x36);
-    digest(ctx, str_of((const char *)pad, sizeof(pad)), s, inner);
+    must(SHA256_Init(&k->inner) == 1 && SHA256_Update(&k->inner, pad, sizeof(pad)) == 1);
     for (size_t i = 0; i < BLOCK_LEN; i++)
         pad[i] ^= 0x36 ^ 0x5c;
-    digest(ctx, str_of((const char *)pad, sizeof(pad)), str_of((const char *)inner, sizeof(inner)),
-           ret_mac);
+    must(SHA256_Init(&k->outer) == 1 && SHA256_Update(&k->outer, pad, sizeof(pad)) == 1);
+    memcpy(k->key, key, sizeof(k->key));
+    k->there = true;
+    mem_wipe(pad, sizeof(pad));
+}
+
+void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN])
+{
+    static _Thread_local struct keyed k;
+    uint8_t inner[CRYPTO_HASH_LEN];
+    if (!k.there || memcmp(k.key, key, sizeof(k.key)) != 0)
+        key_states(&k, key);
+    SHA256_CTX c = k.inner;
+    must(SHA256_Update(&c, s.p, s.n) == 1 && SHA256_Final(inner, &c) == 1);
+    c = k.outer;
+    must(SHA256_Update(&c, inner, sizeof(inner)) == 1 && SHA256_Final(ret_mac, &c) == 1);
 }
 
 bool crypto_eq(const void *a, const void *b, size_t n)

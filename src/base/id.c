@@ -57,15 +57,15 @@ struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX])
     must(n + ID_ULID_LEN < ID_TEXT_MAX);
     memcpy(text, prefix, n);
     /* 128 bits in 26 digits of 5: two zero bits stand before the first. */
-    for (size_t i = 0; i < ID_ULID_LEN; i++) {
-        size_t bit = i * 5;
-        unsigned v = 0;
-        for (size_t k = 0; k < 5; k++) {
-            size_t at = bit + k;
-            unsigned one = at < 2 ? 0u : (id.b[(at - 2) / 8] >> (7 - (at - 2) % 8)) & 1u;
-            v = v << 1 | one;
-        }
-        text[n + i] = digits[v];
+    uint64_t hi = 0, lo = 0;
+    for (size_t i = 0; i < 8; i++) {
+        hi = hi << 8 | id.b[i];
+        lo = lo << 8 | id.b[8 + i];
+    }
+    for (size_t i = ID_ULID_LEN; i-- > 0;) {
+        text[n + i] = digits[lo & 31];
+        lo = lo >> 5 | hi << 59;
+        hi >>= 5;
     }
     text[n + ID_ULID_LEN] = '\0';
     return str_of(text, n + ID_ULID_LEN);

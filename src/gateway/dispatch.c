@@ -173,6 +173,6 @@ void call_attempt_failed(struct call *c, const struct upstream_failure *f, bool 
     bool unknown = f != NULL && f->request_bytes && f->phase >= UPSTREAM_SEND && c->status == 0 &&
                    f->err != ERR_INTERNAL;
     c->ans.failed = true;
-    c->ans.no_outcome = unknown;
+    c->ans.no_outcome |= unknown;
     call_settle(c, refused_settled);
 }

@@ -43,6 +43,15 @@ static void reset(void *arg)
     kit->resets++;
 }
 
+bool ledger_testkit_has_postgres(void)
+{
+    struct store_testkit probe;
+    if (getenv("LEDGER_NO_PG") != NULL || !store_testkit_begin(&probe, true))
+        return false;
+    store_testkit_end(&probe);
+    return true;
+}
+
 bool ledger_testkit_begin(struct ledger_testkit *kit, bool postgres)
 {
     crypto_init();

@@ -24,6 +24,8 @@ struct ledger_testkit {
     unsigned names; /* for idempotency keys */
 };
 
+/* PostgreSQL is to be had, and LEDGER_NO_PG is not set. */
+bool ledger_testkit_has_postgres(void);
 /* False when the engine is not there. */
 bool ledger_testkit_begin(struct ledger_testkit *kit, bool postgres);
 void ledger_testkit_end(struct ledger_testkit *kit);

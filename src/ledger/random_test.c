@@ -561,7 +561,7 @@ static void test_random(void **state)
     struct naive *n = mem_zalloc(sizeof(*n));
     (void)state;
     if (!ledger_testkit_begin(&kit, on_postgres))
-        skip();
+        fail_msg("the engine is not there");
     ledger_testkit_close(&kit);
     print_message("LEDGER_SEED=%llu LEDGER_OPS=%llu\n", (unsigned long long)seed_given,
                   (unsigned long long)ops_given);
@@ -594,7 +594,7 @@ int main(void)
     if (getpid() != parent)
         _exit(1); /* a life that failed */
     on_postgres = true;
-    if (getenv("LEDGER_NO_PG") == NULL)
+    if (ledger_testkit_has_postgres())
         failed += cmocka_run_group_tests_name("random on PostgreSQL", tests, NULL, NULL);
     store_testkit_fini();
     return failed;

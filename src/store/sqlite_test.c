@@ -446,9 +446,12 @@ static void test_deaths_on_demand(void **state)
         assert_int_equal(pipe(pipes), 0);
         pid_t pid = fork();
         if (pid == 0) {
+            /* Anew, because this process has read its environment already. */
             setenv("TOLLGATE_FAULT", faults[i], 1);
+            dup2(pipes[1], STDOUT_FILENO);
             close(pipes[0]);
-            run_until_killed(kit, pipes[1]);
+            execl("/proc/self/exe", "sqlite_test", kit->dir, kit->url, NULL);
+            _exit(1);
         }
         close(pipes[1]);
         waitpid(pid, &status, 0);
@@ -463,12 +466,29 @@ static void test_deaths_on_demand(void **state)
         store_close(&store);
     }
 }
+
+/* argv: the data directory, the database's URL. */
+static void be_the_child(char **argv)
+{
+    struct store_testkit kit = {
+        .options = {.data_dir = argv[1], .url = argv[2], .window_us = 1000, .may_create = true}};
+    for (unsigned i = 0; i < STATEMENTS; i++)
+        ids[i] = (enum sql_id)store_statement_extra(i, &statements[i]);
+    run_until_killed(&kit, STDOUT_FILENO);
+}
 #endif
 
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+#ifdef TOLLGATE_FAULTS
+    if (argc == 3)
+        be_the_child(argv);
+#else
+    (void)argc;
+#endif
     const struct CMUnitTest tests[] = {
         EACH(test_not_a_database),
         EACH(test_of_another_program),
