@@ -50,6 +50,7 @@ static char request[4096];
 static size_t request_n;
 static uint16_t port;
 static bool measuring, stopping, holding;
+static bool streams; /* what is asked for: anything else is an error */
 static int64_t calls, errors, busy_n;
 static uint32_t *latencies; /* by µs */
 
@@ -65,15 +66,14 @@ static void request_make(const char *key, const char *model)
         "valley, and I want to be at the market before noon. What do I pay here, and what if I "
         "come back by the same road this evening with an empty cart?\"}],\"temperature\":0.7,"
         "\"max_tokens\":256";
-    bool stream = strcmp(model, "bench/json") != 0;
     char body[2048];
     int n = snprintf(body, sizeof body, "{\"model\":\"%s\",%s%s}", model, words,
-                     stream ? ",\"stream\":true" : "");
+                     streams ? ",\"stream\":true" : "");
 
     n = snprintf(request, sizeof request,
                  "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
                  "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
-                 "Accept: application/json\r\nUser-Agent: bench/1\r\nContent-Length: %d\r\n\r\n%s",
+                 "Accept: application/json\r\nUser-Agent: load/1\r\nContent-Length: %d\r\n\r\n%s",
                  port, key, n, body);
     if (n < 0 || (size_t)n >= sizeof request)
         wire_die("the request does not fit");
@@ -279,10 +279,14 @@ static void conn_bytes(struct conn *c, const char *p, size_t n)
     }
     head -= c->head_got;
     c->need = wire_length(c->head, c->head_got + head);
-    if (c->need < 0) {
-        c->chunked = true;
-        c->need = 0;
+    c->chunked = c->need < 0;
+    if (c->chunked != streams) {
+        c->head_got += head;
+        conn_fail(c);
+        return;
     }
+    if (c->chunked)
+        c->need = 0;
     c->head_got = 0;
     conn_body(c, p + head, n - head);
 }
@@ -378,7 +382,7 @@ static void load(int argc, char **argv, int64_t rate)
            (long long)quantile_us(0.999));
 }
 
-static void hold(int argc, char **argv, bool stream)
+static void hold(int argc, char **argv)
 {
     int64_t secs = wire_arg_n(argc, argv, "secs", "5") * 1000000000;
     int64_t limit = wire_now() + 60000000000, end;
@@ -396,7 +400,7 @@ static void hold(int argc, char **argv, bool stream)
     printf("held=%d errors=%lld\n", open_n, (long long)errors);
     fflush(stdout);
     end = wire_now() + secs;
-    while (stream ? busy_n > 0 && wire_now() < limit : wire_now() < end)
+    while (streams ? busy_n > 0 && wire_now() < limit : wire_now() < end)
         turn(100000000);
     printf("ended=%lld errors=%lld left=%lld\n", (long long)(conns_n - busy_n - errors),
            (long long)errors, (long long)busy_n);
@@ -439,9 +443,10 @@ int main(int argc, char **argv)
     spare = wire_map(sizeof *spare * (size_t)conns_n);
     latencies = wire_map(sizeof *latencies * LATENCY_US_MAX);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    streams = strcmp(model, "bench/json") != 0;
     request_make(wire_arg(argc, argv, "key", "none"), model);
     if (strcmp(mode, "hold") == 0)
-        hold(argc, argv, strcmp(model, "bench/json") != 0);
+        hold(argc, argv);
     else
         load(argc, argv, strcmp(mode, "open") == 0 ? wire_arg_n(argc, argv, "rate", "5000") : 0);
     return errors > 0 || busy_n > 0;

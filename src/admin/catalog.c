@@ -153,7 +153,7 @@ static struct str model_array(struct str body)
     size_t offset;
     if (json_check(body, &offset) != OK)
         return STR("");
-    return json_get(str_trim(body), STR("data"));
+    return json_get(json_trim(body), STR("data"));
 }
 
 static enum err provider_test(struct admin_run *run)

@@ -224,6 +224,14 @@ enum err json_check(struct str text, size_t *ret_offset)
     return OK;
 }
 
+struct str json_trim(struct str text)
+{
+    text = str_from(text, skip_space(text, 0));
+    while (text.n != 0 && is_space(text.p[text.n - 1]))
+        text.n--;
+    return text;
+}
+
 enum json_type json_type_of(struct str v)
 {
     if (v.n == 0)

@@ -30,6 +30,9 @@ enum json_type {
 /* The whole text is one JSON value, valid UTF-8, nested at most JSON_DEPTH_MAX. */
 MUST enum err json_check(struct str text, size_t *ret_offset);
 
+/* Without JSON's white space at both ends. */
+struct str json_trim(struct str text);
+
 /* Of a value slice (without blanks around it). */
 enum json_type json_type_of(struct str value);
 /* "a string", "an object", … for messages. */

@@ -76,7 +76,7 @@ static bool first_model(const struct cli_server *s, struct buf *ret)
     struct str best = STR("");
     buf_init(&body, 64u << 20);
     bool ok = cli_api(s, "GET", "/v1/models", STR(""), &body);
-    struct json_walk w = json_walk_of(json_get(str_trim(buf_str(&body)), STR("data")));
+    struct json_walk w = json_walk_of(json_get(json_trim(buf_str(&body)), STR("data")));
     while (ok && json_next(&w)) {
         bool recommended = json_is_true(json_get(w.value, STR("recommended")));
         if (best.n == 0 || recommended)
@@ -122,7 +122,7 @@ static bool build_request(const struct cli_args *a, const struct cli_server *s, 
     bool ok = m != NULL || first_model(s, &model);
     if (ok)
         read_text(a, &text);
-    if (ok && str_trim(buf_str(&text)).n == 0) {
+    if (ok && json_trim(buf_str(&text)).n == 0) {
         cli_fail("there is nothing to ask; give TEXT or standard input");
         ok = false;
     }

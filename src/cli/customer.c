@@ -16,7 +16,7 @@ static int show(struct cli_args *a, bool needs_key, const char *path, const char
     buf_init(&body, BODY_MAX);
     bool ok = cli_api(&s, "GET", path, STR(""), &body);
     if (ok) {
-        struct str json = str_trim(buf_str(&body));
+        struct str json = json_trim(buf_str(&body));
         cli_print(a, member != NULL && !a->json ? json_get(json, str_c(member)) : json);
     }
     buf_fini(&body);
@@ -58,7 +58,7 @@ static int run_models(struct cli_args *a)
         cli_print(a, buf_str(&body));
     if (ok && !a->json) {
         buf_byte(&flat, '[');
-        struct json_walk w = json_walk_of(json_get(str_trim(buf_str(&body)), STR("data")));
+        struct json_walk w = json_walk_of(json_get(json_trim(buf_str(&body)), STR("data")));
         while (json_next(&w)) {
             struct str p = json_get(w.value, STR("pricing"));
             struct str in = json_get(p, STR("prompt")), out = json_get(p, STR("completion"));
@@ -109,7 +109,7 @@ static int run_status(struct cli_args *a)
         return CLI_FAILED;
     buf_init(&body, BODY_MAX);
     bool ok = cli_api(&s, "GET", "/me/usage?recent_limit=0", STR(""), &body);
-    struct str json = str_trim(buf_str(&body));
+    struct str json = json_trim(buf_str(&body));
     if (ok && a->json)
         cli_print(a, json);
     if (ok && !a->json) {

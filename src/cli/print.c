@@ -170,7 +170,7 @@ void cli_print(const struct cli_args *args, struct str json)
         return;
     }
     arena_init(&a, 64u * 1024, 64u * TEXT_MAX);
-    json = str_trim(json);
+    json = json_trim(json);
     if (json_type_of(json) == JSON_ARRAY)
         print_table(&a, json);
     else if (str_eq(json, STR("{\"ok\":true}")))

@@ -127,14 +127,14 @@ static enum err read_grace(const struct http_request *r, struct http_reply *repl
     size_t offset = 0;
     int64_t s = 0;
     *ret_us = 0;
-    if (str_trim(r->body).n == 0)
+    if (json_trim(r->body).n == 0)
         return OK;
-    if (json_check(r->body, &offset) != OK || json_type_of(str_trim(r->body)) != JSON_OBJECT) {
+    if (json_check(r->body, &offset) != OK || json_type_of(json_trim(r->body)) != JSON_OBJECT) {
         reply->message = arena_printf(reply->arena, "The body is not a JSON object: see byte %zu.",
                                       offset);
         return ERR_INVALID_JSON;
     }
-    struct json_walk w = json_walk_of(str_trim(r->body));
+    struct json_walk w = json_walk_of(json_trim(r->body));
     while (json_next(&w)) {
         if (!json_key_is(w.key, STR("grace_seconds"))) {
             reply->field = w.key;

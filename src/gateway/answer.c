@@ -27,8 +27,24 @@ static void keep_member(struct cutter *k, size_t at, size_t end)
     k->prev_end = end;
 }
 
+static bool is_plain(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] >= 0x7F || s.p[i] == '"' ||
+            s.p[i] == '\\')
+            return false;
+    return true;
+}
+
 static struct str quoted(struct arena *out, struct str s)
 {
+    char *p = is_plain(s) ? arena_alloc(out, s.n + 2) : NULL;
+    if (p != NULL) {
+        p[0] = '"';
+        memcpy(p + 1, s.p, s.n);
+        p[s.n + 1] = '"';
+        return str_of(p, s.n + 2);
+    }
     struct buf b;
     buf_init(&b, 8 * MODEL_BYTES_MAX + 16);
     buf_json_str(&b, s);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "codec/sse.h"
 #include "gateway/about.h"
+#include "gateway/edits.h"
 #include "gateway/gateway.h"
 #include "gateway/idempotency.h"
 #include "observe/observe.h"
@@ -70,6 +71,14 @@ struct call_answer {
     size_t finish_n;
 };
 
+/* What an answer shows of the upstream, and what becomes of it. */
+struct answer_view {
+    struct str usage, error, choices;
+    struct edits edits;
+    size_t choices_at;   /* where the value of `choices` starts; 0: none */
+    size_t last_edit_at; /* start of the last member that was edited or removed */
+};
+
 typedef void (*call_next_f)(struct call *c);
 
 struct call {
@@ -127,6 +136,7 @@ struct call {
     struct buf prefix_out;
     int64_t checkpoint_us;
     struct call_answer ans;
+    struct answer_view view_of_answer; /* of `answer`, once it is whole */
     char retry_after[16];
 
     /* settle */
@@ -162,7 +172,10 @@ struct gateway_loop {
     struct loop_timer tick;
     struct buf models; /* GET /v1/models of `models_generation` */
     uint64_t models_generation;
-    struct buf log;
+    struct buf log;     /* lines and records in the making */
+    struct buf scratch; /* JSON in the making, of one callback */
+    struct buf relay;   /* events of one callback, for one chunk */
+    struct arena texts; /* new values of one event */
 };
 
 /* What a provider needs per snapshot. */

@@ -62,7 +62,7 @@ struct str upstream_safe_message(const struct call *c, struct str body, struct a
     struct str text;
     if (json_check(body, &offset) != OK)
         return STR("");
-    body = str_trim(body);
+    body = json_trim(body);
     if (json_string(a, json_path(body, path), &text) != OK || !is_safe(c, text))
         return STR("");
     return text;

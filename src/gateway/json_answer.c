@@ -91,16 +91,15 @@ void answer_reply(struct call *c)
         return;
     }
     struct http_exchange *x = take_exchange(c);
-    struct str text = buf_str(&c->answer), pieces[2 * EDITS_MAX + 1];
-    struct answer_view v;
-    struct buf usage;
-    answer_look(c, text, false, http_arena(x), &v);
-    buf_init(&usage, 64u * 1024);
-    if (json_type_of(v.usage) == JSON_OBJECT) {
-        usage_rewrite(v.usage, c->charge, &usage);
-        edits_add(&v.edits, (size_t)(v.usage.p - text.p), v.usage.n, buf_str(&usage));
+    struct str text = json_trim(buf_str(&c->answer)), pieces[2 * EDITS_MAX + 1];
+    struct answer_view *v = &c->view_of_answer;
+    struct buf *usage = &c->gl->scratch;
+    if (json_type_of(v->usage) == JSON_OBJECT) {
+        buf_reset(usage);
+        usage_rewrite(v->usage, c->charge, usage);
+        edits_add(&v->edits, (size_t)(v->usage.p - text.p), v->usage.n, buf_str(usage));
     }
-    size_t n = edits_pieces(&v.edits, text, pieces), total = 0;
+    size_t n = edits_pieces(&v->edits, text, pieces), total = 0;
     for (size_t i = 0; i < n; i++)
         total += pieces[i].n;
     http_start(x, c->status);
@@ -113,7 +112,6 @@ void answer_reply(struct call *c)
         call_keep(c, pieces[i]);
     }
     http_end(x);
-    buf_fini(&usage);
     finish(c);
 }
 
@@ -184,26 +182,25 @@ static void not_an_answer(struct call *c, bool unknown)
 
 void answer_end(struct call *c)
 {
-    struct answer_view v;
+    struct answer_view *v = &c->view_of_answer;
     size_t offset;
     if (c->large) {
         large_end(c);
         return;
     }
-    struct str text = str_trim(buf_str(&c->answer));
+    struct str text = json_trim(buf_str(&c->answer));
     if (json_check(text, &offset) != OK || json_type_of(text) != JSON_OBJECT) {
         not_an_answer(c, true);
         return;
     }
-    struct arena scratch;
-    arena_init(&scratch, 4096, 64u * 1024);
-    answer_look(c, text, false, &scratch, &v);
-    arena_fini(&scratch);
-    if (json_type_of(v.error) == JSON_OBJECT && json_type_of(v.usage) != JSON_OBJECT) {
+    arena_reset(&c->gl->texts);
+    /* The new values wait for the settlement in the exchange's arena, if there is anybody to get them. */
+    answer_look(c, text, false, c->x != NULL ? http_arena(c->x) : &c->gl->texts, v);
+    if (json_type_of(v->error) == JSON_OBJECT && json_type_of(v->usage) != JSON_OBJECT) {
         not_an_answer(c, false);
         return;
     }
-    usage_read(&c->ans, v.usage);
+    usage_read(&c->ans, v->usage);
     if (!c->ans.has_usage)
         c->ans.output_bytes = answer_text_bytes(text);
     usage_charge(c);

@@ -55,12 +55,6 @@ extern const struct upstream_events call_upstream_events;
 void call_client_gone(void *call);
 void call_client_drained(void *call);
 /* answer.c: what both kinds of answer have in common. */
-struct answer_view {
-    struct str usage, error, choices;
-    struct edits edits;
-    size_t choices_at; /* where the value of `choices` starts; 0: none */
-    size_t last_edit_at; /* start of the last member that was edited or removed */
-};
 /* Walks an answer's (or event's) object: model, id and provider become the customer's; `usage` is
  * found, and removed when drop_usage. New texts come from `out`. */
 void answer_look(struct call *c, struct str object, bool drop_usage, struct arena *out,

@@ -4,6 +4,7 @@
 
 #define EVENT_BYTES_MAX (4u << 20)
 #define QUEUE_HIGH (256u * 1024)
+#define RELAY_KEEP_BYTES (256u * 1024)
 #define CHECKPOINT_US US_PER_S
 
 static const struct str null_usage = {",\"usage\":null}", 14};
@@ -28,21 +29,6 @@ static void begin(struct call *c)
     http_stream(c->x, -1);
 }
 
-void stream_head(struct call *c)
-{
-    sse_init(&c->sse, EVENT_BYTES_MAX);
-    c->sse_ready = true;
-    call_keep_head(c, 200, "text/event-stream");
-    c->checkpoint_us = c->head_us + CHECKPOINT_US;
-    if (c->gl->g->o.durability != GATEWAY_OVERLAP || c->x == NULL ||
-        ledger_lane_durable(c->gl->lane) >= c->ticket) {
-        begin(c);
-        return;
-    }
-    upstream_pause(c->up);
-    call_wait_durable(c, true, begin);
-}
-
 void stream_fini(struct call *c)
 {
     if (c->sse_ready)
@@ -55,17 +41,50 @@ static void put(struct call *c, struct str s)
     if (c->x == NULL)
         return;
     call_keep(c, s);
-    if (c->started)
-        http_write(c->x, s);
+    /* overlap: before the hold is durable nothing is relayed */
+    buf_add(c->started ? &c->gl->relay : &c->held_back, s);
+}
+
+/* The events of one callback leave as one chunk. */
+static void relay(struct call *c)
+{
+    struct buf *b = &c->gl->relay;
+    if (b->n != 0 && c->x != NULL)
+        http_write(c->x, buf_str(b));
+    if (b->cap > RELAY_KEEP_BYTES)
+        buf_fini(b);
     else
-        buf_add(&c->held_back, s); /* overlap: the hold is not durable yet */
+        buf_reset(b);
 }
 
 static void release_held_back(struct call *c)
 {
-    if (c->held_back.n != 0 && c->x != NULL && c->started)
-        http_write(c->x, buf_str(&c->held_back));
+    if (c->x != NULL && c->started)
+        buf_add(&c->gl->relay, buf_str(&c->held_back));
     buf_reset(&c->held_back);
+}
+
+/* overlap: the hold has become durable while the upstream was paused. */
+static void begin_durable(struct call *c)
+{
+    begin(c);
+    release_held_back(c);
+    relay(c);
+}
+
+void stream_head(struct call *c)
+{
+    sse_init(&c->sse, EVENT_BYTES_MAX);
+    c->sse_ready = true;
+    call_keep_head(c, 200, "text/event-stream");
+    c->checkpoint_us = c->head_us + CHECKPOINT_US;
+    if (c->gl->g->o.durability != GATEWAY_OVERLAP || c->x == NULL ||
+        ledger_lane_durable(c->gl->lane) >= c->ticket) {
+        begin(c);
+        return;
+    }
+    upstream_pause(c->up);
+    call_wait_durable(c, true, begin_durable);
 }
 
 /* ---- events ---- */
@@ -102,6 +121,7 @@ static bool event_by_prefix(struct call *c, struct str data)
     if (str_find(looked, STR("\"usage\"")) != SIZE_MAX ||
         str_find(looked, STR("\"error\"")) != SIZE_MAX)
         return false;
+    release_held_back(c);
     c->ans.output_bytes += quick_text_bytes(looked);
     put(c, buf_str(&c->prefix_out));
     if (null_end && !c->rq.include_usage) {
@@ -191,58 +211,46 @@ static bool choices_are_empty(struct str choices)
 /* The usage chunk: what it costs is known now. */
 static void usage_event(struct call *c, struct str data, struct answer_view *v)
 {
-    struct str usage = v->usage;
-    usage_read(&c->ans, usage);
+    struct buf *usage = &c->gl->scratch;
+    usage_read(&c->ans, v->usage);
     usage_charge(c);
-    bool alone = choices_are_empty(v->choices);
-    if (!c->rq.include_usage) {
-        struct arena scratch;
-        arena_init(&scratch, 4096, 64u * 1024);
-        answer_look(c, data, true, &scratch, v);
-        if (!alone)
-            write_event(c, data, &v->edits, true);
-        arena_fini(&scratch);
-        return;
+    if (c->rq.include_usage) {
+        buf_reset(usage);
+        usage_rewrite(v->usage, c->charge, usage);
+        edits_add(&v->edits, (size_t)(v->usage.p - data.p), v->usage.n, buf_str(usage));
     }
-    struct buf b;
-    buf_init(&b, 64u * 1024);
-    usage_rewrite(usage, c->charge, &b);
-    edits_add(&v->edits, (size_t)(usage.p - data.p), usage.n, buf_str(&b));
-    write_event(c, data, &v->edits, true);
-    buf_fini(&b);
+    /* A client that did not ask gets no chunk for it, and no chunk with it. */
+    if (c->rq.include_usage || !choices_are_empty(v->choices))
+        write_event(c, data, &v->edits, true);
 }
 
 /* Looks into one event. False: the stream is at its end. */
 static bool event_look(struct call *c, struct str data)
 {
-    struct arena scratch;
+    struct arena *texts = &c->gl->texts;
     struct answer_view v;
     size_t offset;
-    if (json_check(data, &offset) != OK || json_type_of(str_trim(data)) != JSON_OBJECT) {
+    data = json_trim(data);
+    if (json_check(data, &offset) != OK || json_type_of(data) != JSON_OBJECT) {
         c->ans.failed = true;
         return false;
     }
     release_held_back(c); /* it was not the end after all */
-    arena_init(&scratch, 4096, 64u * 1024);
-    answer_look(c, data, !c->rq.include_usage, &scratch, &v);
-    bool more = true;
+    arena_reset(texts);
+    answer_look(c, data, !c->rq.include_usage, texts, &v);
     if (json_type_of(v.error) == JSON_OBJECT) {
         c->ans.failed = true;
-        more = false;
-    } else {
-        struct str usage = json_get(data, STR("usage"));
-        c->ans.output_bytes += answer_text_bytes(data);
-        if (json_type_of(usage) == JSON_OBJECT) {
-            v.usage = usage;
-            usage_event(c, data, &v);
-        } else {
-            write_event(c, data, &v.edits, false);
-            if (c->prefix_n == 0)
-                keep_prefix(c, data, &v);
-        }
+        return false;
     }
-    arena_fini(&scratch);
-    return more;
+    c->ans.output_bytes += answer_text_bytes(data);
+    if (json_type_of(v.usage) == JSON_OBJECT) {
+        usage_event(c, data, &v);
+        return true;
+    }
+    write_event(c, data, &v.edits, false);
+    if (c->prefix_n == 0)
+        keep_prefix(c, data, &v);
+    return true;
 }
 
 /* ---- the end ---- */
@@ -255,6 +263,7 @@ static void stream_settled(struct call *c)
         char text[UNITS_TEXT_MAX];
         begin(c);
         release_held_back(c);
+        relay(c);
         http_exchange_set(x, NULL, NULL);
         c->x = NULL;
         if (http_request_of(x)->head->te_trailers) {
@@ -270,6 +279,7 @@ static void stream_settled(struct call *c)
 /* [DONE], or an end without it after the usage: nothing more is wanted of the upstream. */
 static void stream_finished(struct call *c, bool done)
 {
+    call_wait_cancel(c);
     if (c->up != NULL) {
         upstream_let_go(c->up);
         c->up = NULL;
@@ -300,6 +310,7 @@ static void stream_broken(struct call *c, enum err e)
         begin(c);
         release_held_back(c);
         error_event(c, e);
+        relay(c);
         http_exchange_set(x, NULL, NULL);
         c->x = NULL;
         http_end(x);
@@ -343,12 +354,14 @@ void stream_body(struct call *c, struct str bytes)
     while ((r = sse_next(&c->sse, &bytes, &e)) == OK) {
         if (one_event(c, &e))
             continue;
+        relay(c);
         if (c->ans.failed)
             stream_broken(c, ERR_UPSTREAM_ERROR);
         else
             stream_finished(c, true);
         return;
     }
+    relay(c);
     if (r == ERR_LIMIT) {
         stream_broken(c, ERR_UPSTREAM_ERROR);
         return;
@@ -363,12 +376,14 @@ void stream_end(struct call *c)
 {
     struct str rest = STR("\n\n");
     struct sse_event e;
-    if (sse_rest(&c->sse).n != 0 && sse_next(&c->sse, &rest, &e) == OK && !one_event(c, &e) &&
-        c->ans.failed) {
+    bool done = sse_rest(&c->sse).n != 0 && sse_next(&c->sse, &rest, &e) == OK && !one_event(c, &e);
+    relay(c);
+    /* Neither text nor usage nor [DONE] is no answer, however well it was framed. */
+    bool empty = !done && !c->ans.has_usage && c->ans.output_bytes == 0;
+    if (c->ans.failed || empty)
         stream_broken(c, ERR_UPSTREAM_ERROR);
-        return;
-    }
-    stream_finished(c, true);
+    else
+        stream_finished(c, true);
 }
 
 void stream_cut(struct call *c, const struct upstream_failure *f)

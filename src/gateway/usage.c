@@ -142,7 +142,7 @@ bool receipt_read(struct call_answer *a, struct str body)
     size_t offset;
     if (json_check(body, &offset) != OK)
         return false;
-    struct str data = json_get(str_trim(body), STR("data"));
+    struct str data = json_get(json_trim(body), STR("data"));
     struct nano cost;
     int64_t in = 0, out = 0;
     if (json_type_of(data) != JSON_OBJECT ||

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ended, execute, idBytes, until } from './base.mjs';
-import { keepPrices } from './model.mjs';
+import { tariff } from './model.mjs';
 
 const { TOLLGATE, SANDBOX, TOLLGATE_FAULTY, TOLLGATE_BUILD } = process.env;
 const SQL = join(TOLLGATE_BUILD, 'torture-sql');
@@ -156,7 +156,7 @@ export class House {
 
   async user(email, credit) {
     const made = await this.cli('admin', 'user', 'create', '--email', email, '--credit', credit);
-    this.granted.set(email, (this.granted.get(email) ?? 0n) + keepPrices.nano(credit));
+    this.granted.set(email, (this.granted.get(email) ?? 0n) + tariff.nano(credit));
     this.keys[email] = { key: made.api_key, email, team: idBytes(made.team_id), id: idBytes(made.key_id) };
     return made;
   }
@@ -170,7 +170,7 @@ export class House {
   async credit(email, amount, idempotency) {
     await this.cli('admin', 'credit', 'add', '--user', email, '--amount', amount, '--reason', 'torture',
       ...(idempotency ? ['--idempotency-key', idempotency] : []));
-    this.granted.set(email, (this.granted.get(email) ?? 0n) + keepPrices.nano(amount));
+    this.granted.set(email, (this.granted.get(email) ?? 0n) + tariff.nano(amount));
   }
 
   // Two providers of the same sandbox: one keeps receipts and has two keys, one does neither.
@@ -194,11 +194,11 @@ export function furnishing(url) {
     route('sandbox/*', 'or'),
     route('gpt-4o', 'or'),
     route('text-embedding-3-small', 'or'),
-    ...Object.entries(keepPrices.renamed).map(([name, to]) => route(name, 'oa', '--upstream-model', to)),
-    route('quick-stream', 'quick', '--upstream-model', keepPrices.quick),
-    ...keepPrices.prices.map((p) => ['admin', 'price', 'set', '--model', p.pattern, '--input', p.input, '--output', p.output,
+    ...Object.entries(tariff.renamed).map(([name, to]) => route(name, 'oa', '--upstream-model', to)),
+    route('quick-stream', 'quick', '--upstream-model', tariff.quick),
+    ...tariff.prices.map((p) => ['admin', 'price', 'set', '--model', p.pattern, '--input', p.input, '--output', p.output,
       ...(p.cached ? ['--cache-read', p.cached] : []), ...(p.request ? ['--request', p.request] : [])]),
-    ...keepPrices.rules.map((r) => ['admin', 'pricing-rule', 'add', '--model', r.pattern, '--markup', r.percent,
+    ...tariff.rules.map((r) => ['admin', 'pricing-rule', 'add', '--model', r.pattern, '--markup', r.percent,
       '--priority', String(r.priority), ...(r.least ? ['--min-cost', r.least] : [])]),
   ];
 }

@@ -13,7 +13,7 @@ const rules = [
   { pattern: 'quick-*', percent: '33.3333', priority: 5 },
 ];
 
-export const keepPrices = {
+export const tariff = {
   nano,
   prices,
   rules,
