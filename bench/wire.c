@@ -82,7 +82,7 @@ const char *wire_arg(int argc, char **argv, const char *name, const char *otherw
 {
     size_t n = strlen(name);
 
-    for (int i = 1; i < argc; i++)
+    for (int i = argc - 1; i > 0; i--)
         if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=')
             return argv[i] + n + 1;
     return otherwise;

@@ -27,7 +27,7 @@ int64_t wire_length(const char *p, size_t head_n);
 void *wire_map(size_t n);
 /* Raises the limit of open files as far as it goes, and returns it. */
 int64_t wire_files(void);
-/* Text of "name=value" among the arguments, or `otherwise`. */
+/* Text of the last "name=value" among the arguments, or `otherwise`. */
 const char *wire_arg(int argc, char **argv, const char *name, const char *otherwise);
 int64_t wire_arg_n(int argc, char **argv, const char *name, const char *otherwise);
 

@@ -2,6 +2,7 @@
 #include "gateway/about.h"
 
 #define TEXT_MAX 1024
+#define LONG 255
 
 enum about_kind { KIND_NONE, KIND_ID, KIND_INT, KIND_TEXT, KIND_JSON };
 
@@ -25,14 +26,20 @@ static uint64_t little_endian(struct str s)
 /* The next field; false at the end or at what is none. */
 static bool next(struct str *s, unsigned *ret_tag, struct str *ret_value)
 {
-    if (s->n < 3)
+    if (s->n < 2)
         return false;
-    size_t n = (size_t)little_endian(str_of(s->p + 1, 2));
-    if (s->n < 3 + n)
+    size_t n = (unsigned char)s->p[1], head = 2;
+    if (n == LONG) {
+        if (s->n < 4)
+            return false;
+        n = (size_t)little_endian(str_of(s->p + 2, 2));
+        head = 4;
+    }
+    if (s->n - head < n)
         return false;
     *ret_tag = (unsigned char)s->p[0];
-    *ret_value = str_of(s->p + 3, n);
-    *s = str_from(*s, 3 + n);
+    *ret_value = str_of(s->p + head, n);
+    *s = str_from(*s, head + n);
     return true;
 }
 
@@ -48,7 +55,7 @@ void about_read(struct about *a, struct str bytes)
 int64_t about_int(const struct about *a, enum about_tag tag)
 {
     struct str v = a->field[tag];
-    return v.n == 8 ? (int64_t)little_endian(v) : 0;
+    return v.n <= 8 ? (int64_t)little_endian(v) : 0;
 }
 
 struct id about_id(const struct about *a, enum about_tag tag)
@@ -67,7 +74,12 @@ struct str about_text(const struct about *a, enum about_tag tag)
 static void put(struct buf *b, enum about_tag tag, struct str value)
 {
     buf_byte(b, (char)tag);
-    buf_le(b, value.n, 2);
+    if (value.n < LONG) {
+        buf_byte(b, (char)value.n);
+    } else {
+        buf_byte(b, (char)LONG);
+        buf_le(b, value.n, 2);
+    }
     buf_add(b, value);
 }
 
@@ -75,9 +87,14 @@ void about_put_int(struct buf *b, enum about_tag tag, int64_t v)
 {
     if (v == 0)
         return;
-    buf_byte(b, (char)tag);
-    buf_le(b, 8, 2);
-    buf_le(b, (uint64_t)v, 8);
+    unsigned bytes = (71u - (unsigned)__builtin_clzll((uint64_t)v)) / 8u;
+    char *p = buf_reserve(b, 2 + bytes);
+    if (p == NULL)
+        return;
+    p[0] = (char)tag;
+    p[1] = (char)bytes;
+    b->n += 2;
+    buf_le(b, (uint64_t)v, bytes);
 }
 
 void about_put_id(struct buf *b, enum about_tag tag, struct id id)

@@ -107,7 +107,7 @@ static enum err add_line(struct store_conn *conn, const struct ledger_outcome *o
 {
     struct id user = about_id(a, ABOUT_USER), key = about_id(a, ABOUT_KEY);
     return store_run(
-        conn, SQL_USAGE_ADD, NULL, "bbbbttttiiitiiiiiinnniiiiiiiit", bytes_of(&o->call),
+        conn, SQL_USAGE_ADD, NULL, "bbbbttttiiitiiiiiinnniiiiiiii", bytes_of(&o->call),
         bytes_of(&o->wallet), bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
         about_text(a, ABOUT_PROVIDER), about_text(a, ABOUT_UPSTREAM_MODEL), o->upstream_id,
         about_int(a, ABOUT_PRODUCT), about_int(a, ABOUT_STREAM), about_int(a, ABOUT_STATUS),
@@ -116,7 +116,7 @@ static enum err add_line(struct store_conn *conn, const struct ledger_outcome *o
         about_int(a, ABOUT_REASONING), o->charge, o->cost, o->written_off,
         about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE), about_int(a, ABOUT_MARKUP),
         (int64_t)o->attempts, about_int(a, ABOUT_STARTED), about_int(a, ABOUT_FIRST_BYTE),
-        o->ended_us, (int64_t)o->unresolved, about_text(a, ABOUT_RAW_USAGE));
+        o->ended_us, (int64_t)o->unresolved);
 }
 
 static enum err outcome(void *gateway, struct store_conn *conn, const struct ledger_outcome *o)

@@ -15,26 +15,40 @@ static void step_read(struct call *c);
 
 /* ---- answers ---- */
 
-static void rate_headers(struct call *c, const char *kind, int64_t limit, int64_t left,
+/* "1s", "6m0s" */
+static struct str reset_text(int64_t reset_us, char text[32])
+{
+    struct buf b = {.p = text, .cap = 32, .max = 32};
+    int64_t s = (reset_us + US_PER_S - 1) / US_PER_S;
+    if (s >= 60) {
+        buf_i64(&b, s / 60);
+        buf_byte(&b, 'm');
+        s %= 60;
+    }
+    buf_i64(&b, s);
+    buf_byte(&b, 's');
+    return buf_str(&b);
+}
+
+static void rate_headers(struct call *c, const struct str names[3], int64_t limit, int64_t left,
                          int64_t reset_us)
 {
+    char text[32];
     if (limit < 0)
         return;
-    struct arena *a = http_arena(c->x);
-    int64_t s = (reset_us + US_PER_S - 1) / US_PER_S;
-    struct str reset = s < 60 ? arena_printf(a, "%llds", (long long)s)
-                              : arena_printf(a, "%lldm%llds", (long long)(s / 60),
-                                             (long long)(s % 60));
-    http_set_lines(c->x, arena_printf(a,
-                                      "x-ratelimit-limit-%s: %lld\r\n"
-                                      "x-ratelimit-remaining-%s: %lld\r\n"
-                                      "x-ratelimit-reset-%s: %.*s\r\n",
-                                      kind, (long long)limit, kind,
-                                      (long long)(left > 0 ? left : 0), kind, STR_ARG(reset)));
+    http_set_i64(c->x, names[0], limit);
+    http_set_i64(c->x, names[1], left > 0 ? left : 0);
+    http_set(c->x, names[2], reset_text(reset_us, text));
 }
 
 void call_headers(struct call *c, bool with_cost)
 {
+    static const struct str request_names[3] = {{"x-ratelimit-limit-requests", 26},
+                                                {"x-ratelimit-remaining-requests", 30},
+                                                {"x-ratelimit-reset-requests", 26}};
+    static const struct str token_names[3] = {{"x-ratelimit-limit-tokens", 24},
+                                              {"x-ratelimit-remaining-tokens", 28},
+                                              {"x-ratelimit-reset-tokens", 24}};
     const struct gateway *g = c->gl->g;
     char text[UNITS_TEXT_MAX];
     if (c->hold.wallet != NULL)
@@ -45,9 +59,10 @@ void call_headers(struct call *c, bool with_cost)
         http_set(c->x, str_c(g->header_tag), c->plan.candidates[c->candidate].provider->tag);
     if (c->clamped)
         http_set_i64(c->x, str_c(g->header_clamped), c->output_cap);
-    rate_headers(c, "requests", c->view.requests_limit, c->view.requests_left,
+    rate_headers(c, request_names, c->view.requests_limit, c->view.requests_left,
                  c->view.requests_reset_us);
-    rate_headers(c, "tokens", c->view.tokens_limit, c->view.tokens_left, c->view.tokens_reset_us);
+    rate_headers(c, token_names, c->view.tokens_limit, c->view.tokens_left,
+                 c->view.tokens_reset_us);
 }
 
 static void count_refusal(enum err e)

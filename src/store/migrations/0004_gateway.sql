@@ -1,4 +1,5 @@
--- One line per dispatched call, and its sums by hour. Both are projections of the ledger's journal.
+-- One line per dispatched call, and its sums by hour. Both are projections of the ledger's journal,
+-- which also keeps the upstream's usage object as it came.
 
 CREATE TABLE usage (
     id bytea PRIMARY KEY,
@@ -29,8 +30,7 @@ CREATE TABLE usage (
     started_us bigint NOT NULL,
     first_byte_us bigint NOT NULL,
     ended_us bigint NOT NULL,
-    unresolved bigint NOT NULL,
-    raw_usage text NOT NULL
+    unresolved bigint NOT NULL
 ) WITHOUT ROWID;
 
 CREATE INDEX usage_by_team ON usage (team, ended_us);

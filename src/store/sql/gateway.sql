@@ -4,9 +4,9 @@
 INSERT INTO usage (id, team, user_id, key_id, model, provider, upstream_model, upstream_id, product,
     stream, status, error, basis, input_tokens, output_tokens, cache_read_tokens,
     cache_write_tokens, reasoning_tokens, charge, cost, written_off, price_id, rule_id, markup_ppm,
-    attempts, started_us, first_byte_us, ended_us, unresolved, raw_usage)
+    attempts, started_us, first_byte_us, ended_us, unresolved)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+    $21, $22, $23, $24, $25, $26, $27, $28, $29)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: USAGE_HOUR_ADD
