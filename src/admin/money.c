@@ -1,5 +1,6 @@
 /* Proofs and copies: verify, explain, unresolved, backup. */
 #include "admin/admin.h"
+#include "base/json.h"
 
 #define REPORT_MAX (4u << 20)
 
@@ -47,6 +48,73 @@ static enum err verify(struct admin_run *run)
     return e;
 }
 
+static int64_t figure(struct str about, const char *name)
+{
+    int64_t n = 0;
+    return json_int(json_get(about, str_c(name)), 0, INT32_MAX, &n) == OK ? n : 0;
+}
+
+static void factor(struct buf *b, const char *what, int64_t units, struct pico price)
+{
+    char text[UNITS_TEXT_MAX];
+    if (units == 0 && price.v == 0)
+        return;
+    buf_json_comma(b);
+    buf_byte(b, '{');
+    buf_json_member(b, "what", str_c(what));
+    buf_json_i64(b, "units", units);
+    buf_json_member(b, "usd_each", pico_format(price, text));
+    buf_byte(b, '}');
+}
+
+/* The factors of the charge: the usage that was settled, at the price version of the hold. */
+static void calculation(struct buf *b, const struct catalog_price *p, struct str held,
+                        struct str settled)
+{
+    int64_t read = figure(settled, "cache_read_tokens");
+    int64_t write = figure(settled, "cache_write_tokens");
+    int64_t ppm = figure(held, "markup_ppm");
+    buf_json_key(b, "calculation");
+    buf_byte(b, '[');
+    factor(b, "input tokens", figure(settled, "input_tokens") - read - write, p->input);
+    factor(b, "input tokens from the cache", read, p->has_cache_read ? p->cache_read : p->input);
+    factor(b, "input tokens into the cache", write,
+           p->has_cache_write ? p->cache_write : p->input);
+    factor(b, "output tokens", figure(settled, "output_tokens"), p->output);
+    factor(b, "request", 1, p->request);
+    buf_json_comma(b);
+    buf_printf(b, "{\"what\":\"markup\",\"percent\":\"%lld.%04lld\"}]", (long long)(ppm / 10000),
+               (long long)(ppm % 10000));
+}
+
+/* A further member behind what the ledger says: what the figures were multiplied with. */
+static enum err add_calculation(struct admin_run *run, struct store_conn *conn)
+{
+    struct str held = STR(""), settled = STR("");
+    struct catalog_price price;
+    struct json_walk w = json_walk_of(json_get(buf_str(run->out), STR("records")));
+    while (json_next(&w)) {
+        struct str record = json_get(w.value, STR("record"));
+        if (str_eq(record, STR("\"HOLD\"")))
+            held = json_get(w.value, STR("about"));
+        if (str_eq(record, STR("\"SETTLE\"")))
+            settled = json_get(w.value, STR("about"));
+    }
+    int64_t id = figure(held, "price_version");
+    if (id == 0 || settled.n == 0)
+        return OK; /* nothing was charged, or by the provider's cost */
+    enum err e = catalog_price_by_id(conn, &run->arena, id, &price);
+    if (e != OK)
+        return e == ERR_NOT_FOUND ? OK : e;
+    struct buf more;
+    buf_init(&more, 64u * 1024);
+    calculation(&more, &price, held, settled);
+    buf_byte(run->out, ',');
+    buf_add(run->out, buf_str(&more));
+    buf_fini(&more);
+    return OK;
+}
+
 static enum err explain(struct admin_run *run)
 {
     struct store_conn *conn = NULL;
@@ -64,6 +132,8 @@ static enum err explain(struct admin_run *run)
     buf_byte(run->out, '{');
     buf_json_member(run->out, "request_id", s);
     e = ledger_explain(run->a->ledger, conn, call, gateway_about_json, run->a->gateway, run->out);
+    if (e == OK)
+        e = add_calculation(run, conn);
     buf_byte(run->out, '}');
     store_reader_end(&conn);
     if (e == ERR_NOT_FOUND)

@@ -137,28 +137,65 @@ static void print_table(struct arena *a, struct str rows)
     }
 }
 
-static void print_object(struct arena *a, struct str object)
+static bool is_nested(struct str rows)
+{
+    struct json_walk r = json_walk_of(rows);
+    while (json_next(&r)) {
+        struct json_walk m = json_walk_of(r.value);
+        while (m.object && json_next(&m))
+            if (json_type_of(m.value) == JSON_OBJECT)
+                return true;
+    }
+    return false;
+}
+
+#define DEPTH_MAX 6
+
+static void print_lines(struct arena *a, struct str object, int indent);
+
+static void print_array(struct arena *a, struct str array, int indent)
+{
+    struct json_walk w = json_walk_of(array);
+    if (!json_next(&w))
+        return;
+    if (json_type_of(w.value) == JSON_OBJECT && !is_nested(array)) {
+        print_table(a, array);
+        return;
+    }
+    for (bool more = true, first = true; more; more = json_next(&w), first = false) {
+        if (json_type_of(w.value) != JSON_OBJECT) {
+            printf("%*s%.*s\n", indent, "", STR_ARG(text_of(a, w.value)));
+            continue;
+        }
+        fputs(first ? "" : "\n", stdout);
+        print_lines(a, w.value, indent);
+    }
+}
+
+/* A line per member; objects and arrays inside are set further in. */
+static void print_lines(struct arena *a, struct str object, int indent)
 {
     size_t width = 0;
     struct json_walk w = json_walk_of(object);
     while (json_next(&w))
-        width = w.key.n > width ? w.key.n : width;
+        if (json_type_of(w.value) != JSON_OBJECT && json_type_of(w.value) != JSON_ARRAY)
+            width = w.key.n > width ? w.key.n : width;
     w = json_walk_of(object);
     while (json_next(&w)) {
-        if (json_type_of(w.value) == JSON_ARRAY) {
-            struct json_walk in = json_walk_of(w.value);
-            if (!json_next(&in))
-                continue;
-            printf("%.*s:\n", STR_ARG(w.key));
-            if (json_type_of(in.value) == JSON_OBJECT) {
-                print_table(a, w.value);
-                continue;
-            }
-            for (bool more = true; more; more = json_next(&in))
-                printf("  %.*s\n", STR_ARG(text_of(a, in.value)));
+        enum json_type t = json_type_of(w.value);
+        struct json_walk inside = json_walk_of(w.value);
+        bool deep = indent < 2 * DEPTH_MAX && (t == JSON_ARRAY || t == JSON_OBJECT);
+        if (deep && !json_next(&inside))
             continue;
-        }
-        printf("%-*.*s  %.*s\n", (int)width, STR_ARG(w.key), STR_ARG(text_of(a, w.value)));
+        if (deep)
+            printf("%*s%.*s:\n", indent, "", STR_ARG(w.key));
+        if (deep && t == JSON_ARRAY)
+            print_array(a, w.value, indent + 2);
+        else if (deep)
+            print_lines(a, w.value, indent + 2);
+        else
+            printf("%*s%-*.*s  %.*s\n", indent, "", (int)width, STR_ARG(w.key),
+                   STR_ARG(text_of(a, w.value)));
     }
 }
 
@@ -176,6 +213,6 @@ void cli_print(const struct cli_args *args, struct str json)
     else if (str_eq(json, STR("{\"ok\":true}")))
         puts("done");
     else
-        print_object(&a, json);
+        print_lines(&a, json, 0);
     arena_fini(&a);
 }

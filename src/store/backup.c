@@ -4,8 +4,8 @@
  *   then pieces of 64 KiB, each sealed (17 bytes more), the last one marked as the last
  *
  * All numbers little-endian. The key comes from the passphrase by argon2id
- * (crypto_key_of_passphrase); the pieces are libsodium's secretstream (XChaCha20-Poly1305), the head
- * is authenticated with the first. `check` is a keyed hash that tells a wrong passphrase from a
+ * (crypto_key_of_passphrase); the pieces are libsodium's secretstream (XChaCha20-Poly1305), the
+ * head is authenticated with the first. `check` is a keyed hash that tells a wrong passphrase from a
  * damaged file; it tells an attacker nothing that the first piece would not. The length lets a file
  * that was cut short be told from an altered one.
  *

@@ -29,7 +29,7 @@ fixture() {
     local dir=$1 out
     mkdir -p "$dir/data"
     chmod 700 "$dir/data"
-    printf '%s\n' '[server]' 'threads = 2' '[store]' 'ballast = 0' '[limits]' 'user_rpm = 0' \
+    printf '%s\n' '[server]' 'threads = 1' '[store]' 'ballast = 0' '[limits]' 'user_rpm = 0' \
         'global_rpm = 0' >"$dir/config"
     cli() { "$tollgate" "$@" --data "$dir/data" --config "$dir/config" --json 2>/dev/null; }
     # Beside a server, since then each of them takes milliseconds.

@@ -1,7 +1,9 @@
 // Which plays there are, and how much of each belongs to short, full and soak.
 import { luck } from './lib/base.mjs';
 import { Tap } from './lib/tap.mjs';
+import { allocations, places, verbs } from './plays/faults.mjs';
 import { killed } from './plays/kill.mjs';
+import { drained, greedy } from './plays/wallet.mjs';
 
 const [size = 'short', ...rest] = process.argv.slice(2);
 if (!['short', 'full', 'soak'].includes(size)) {
@@ -27,5 +29,13 @@ async function play(name, fn, how = {}) {
 
 const full = size === 'full';
 await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
+await play('b: death at the n-th commit and statement', places,
+  { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
+await play('b: death of the command line at the n-th commit and statement', verbs, { some: 4 });
+await play('c: death at the n-th allocation', allocations, { most: 20000, step: 40, some: 4 });
+await play('d: SIGTERM under load', drained, { rounds: full ? 5 : 1 });
+await play('e: 200 clients on a wallet of $0.01', greedy);
+await play('e: 200 clients on a cap of $0.01', greedy, { capped: true });
+await play('e: 200 clients on a wallet of $0.01, and kills', greedy, { kills: full ? 6 : 2 });
 tap.say(`${total.kills} kills, ${total.calls} served calls audited`);
 process.exitCode = tap.end();

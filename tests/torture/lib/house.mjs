@@ -57,6 +57,8 @@ export async function startSandbox(dir, seed) {
         since = page.next_since;
       }
     },
+    // Forgets what was served so far; ids of generations stay known.
+    clear: () => fetch(`${url}/sandbox/ledger`, { method: 'DELETE' }),
     async count() {
       const r = await fetch(`${url}/sandbox/ledger?limit=0`);
       const t = (await r.json()).totals;

@@ -97,13 +97,13 @@ export class Load extends EventEmitter {
       }
       const r = await this.call(this.rng.draw(this.mix), this.rng.pick(this.keys));
       this.seen.push(r);
-      this.answers++;
+      if (r.status === 200) this.answers++;
       this.emit('answer', r);
       if (r.error && this.up) await new Promise((done) => setTimeout(done, 5)); // it is going down
     }
   }
 
-  // Resolves after so many more answers, or when nobody answers any more.
+  // Resolves after so many more answers with 200, or when the load is stopped.
   after(n) {
     const goal = this.answers + n;
     return new Promise((done) => {

@@ -7,7 +7,7 @@ import { Load } from '../lib/load.mjs';
 import { must } from '../lib/tap.mjs';
 
 // A furnished house that runs, with a sandbox beside it.
-export async function open(t, run, { postgres, config, users = { 'rich@example.com': '1000', 'poor@example.com': '0.05' } } = {}) {
+export async function open(t, run, { postgres, config, users = { 'rich@example.com': '1000', 'poor@example.com': '0.3' } } = {}) {
   const sandbox = await startSandbox(t.dir, run.rng.between(1, 1e6));
   t.cleanup(() => sandbox.stop());
   const house = new House(join(t.dir, 'house'), { postgres, config });
@@ -37,7 +37,7 @@ export async function kills(house, load, rng, n) {
   load.run();
   const moments = [];
   for (let i = 0; i < n; i++) {
-    await load.after(rng.between(30, 500));
+    await load.after(rng.chance(0.6) ? rng.between(20, 300) : rng.between(300, 1500));
     for (let turns = rng.below(400); turns > 0; turns--) await null;
     load.pause();
     moments.push(Date.now());
