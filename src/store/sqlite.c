@@ -27,6 +27,7 @@
 /* A restart holds the writer's lock while it waits for readers: never for long. */
 #define RESTART_WAIT_MS 10
 #define WRITER_WAIT_MS 2000
+#define WRITER_LOOK_US 200
 #define READER_WAIT_MS 1000
 #define PROGRESS_STEPS 20000
 /* Far beyond any database, and beyond the bytes that SQLite locks. */
@@ -48,6 +49,7 @@ static const char *const words[WORD__COUNT] = {
 struct sqlite_conn {
     struct store_conn base;
     sqlite3 *db;
+    int64_t busy_since_us;
     sqlite3_stmt *word[WORD__COUNT];
     struct sqlite_query queries[STORE_SQL_MAX];
 };
@@ -365,6 +367,19 @@ static int on_progress(void *arg)
     return conn->deadline_us != 0 && clock_mono_us() > conn->deadline_us;
 }
 
+/* SQLite's own waits grow to 100 ms; what the writer waits for is a checkpoint's last pages. */
+static int on_busy(void *arg, int tries)
+{
+    struct sqlite_conn *c = arg;
+    int64_t now_us = clock_mono_us();
+    if (tries == 0)
+        c->busy_since_us = now_us;
+    if (now_us - c->busy_since_us > WRITER_WAIT_MS * US_PER_MS)
+        return 0;
+    usleep(WRITER_LOOK_US);
+    return 1;
+}
+
 static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
     struct store *store = arg;
@@ -404,6 +419,7 @@ static enum err set_up(struct sqlite_conn *c)
         snprintf(text, sizeof(text), "PRAGMA journal_size_limit = %d", WAL_LIMIT_BYTES);
         e = sqlite_exec(&c->base, text);
         sqlite3_wal_hook(c->db, on_wal, c->base.store);
+        sqlite3_busy_handler(c->db, on_busy, c);
     }
     int keep = 1;
     sqlite3_file_control(c->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
@@ -639,8 +655,10 @@ static int64_t sqlite_keep(struct store *store)
         return 5 * US_PER_S;
     int rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
     if (rc == SQLITE_OK && in_log >= WAL_RESTART_PAGES) {
-        /* Under load the writer is always ahead. Most is copied now, so this is short; it fails
-         * when a reader still needs the WAL, and comes again. */
+        /* Under load the writer is always ahead. The first round was long, the second copies what
+         * came meanwhile, so that the third, which keeps the writer waiting, has next to nothing
+         * left. It fails when a reader still needs the WAL, and comes again. */
+        (void)sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
         rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_RESTART, &in_log, &done);
     }
     enum err e = rc == SQLITE_OK ? OK : err_of(db, rc);

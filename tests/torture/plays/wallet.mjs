@@ -32,7 +32,9 @@ export async function drained(t, run, { rounds, ...how }) {
   const odd = seen.filter((r) => r.status && r.status !== 200 && r.code !== 'draining');
   must(odd.length === 0, `${odd.length} were refused: ${JSON.stringify(odd[0])}`);
   const a = await audit(house, sandbox, { seen, unresolved: 0 });
-  must(a.served === a.answered, `${a.served} were served, ${a.answered} were answered`);
+  const told = new Set(seen.filter((r) => r.status === 200).map((r) => r.id));
+  const lost = (await sandbox.served()).entries.filter((e) => e.status === 200 && !told.has(e.client_request_id));
+  must(lost.length === 0, `${lost.length} of ${a.served} were served, and nobody was told: ${JSON.stringify(lost[0])}`);
   run.count(house, a);
   await house.stop();
   return `${rounds} drains, ${a.answered} answers, all whole; slowest ${Math.round(slowest)} ms`;
