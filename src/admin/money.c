@@ -34,7 +34,7 @@ static enum err verify(struct admin_run *run)
     uint64_t lines = 0, wrong = 0;
     enum err e = ledger_settled_up(run->a->ledger);
     if (e == OK)
-        e = store_reader_begin(run->a->store, &conn);
+        e = store_reader_begin_for(run->a->store, 0, &conn);
     if (e != OK)
         return e;
     buf_init(&report, REPORT_MAX);

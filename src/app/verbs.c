@@ -53,6 +53,8 @@ static void passphrase(struct buf *out)
 /* The option's value under its name; operands under theirs, in lower case. */
 static int args_json(const struct cli_args *a, struct buf *json)
 {
+    if (cli_flag(a, "api-key") && cli_flag(a, "api-key-stdin"))
+        return cli_wrong_usage(a, "--api-key and --api-key-stdin contradict each other");
     buf_byte(json, '{');
     for (size_t i = 0; i < a->given_n; i++) {
         const struct cli_option *o = a->given[i].option;
@@ -146,6 +148,8 @@ static int run_operation(struct cli_args *a)
         house_close(&h);
         if (e != OK)
             status = cli_fail("%.*s", STR_ARG(buf_str(&why)));
+        if (e == ERR_VALIDATION_FAILED)
+            status = CLI_USAGE; /* a value that no option takes */
     }
     if (e == OK) {
         cli_print(a, buf_str(&out));

@@ -105,15 +105,10 @@ static void read_text(const struct cli_args *a, struct buf *text)
         buf_add(text, str_of(part, n));
 }
 
-static bool build_request(const struct cli_args *a, const struct cli_server *s, struct buf *rq)
+static bool build_request(const struct cli_args *a, const struct cli_server *s, uint64_t cap,
+                          struct buf *rq)
 {
     struct buf text, model;
-    uint64_t cap = 0;
-    const char *max = cli_value(a, "max-tokens");
-    if (max != NULL && (!str_to_u64(str_c(max), 100000000, &cap) || cap == 0)) {
-        cli_fail("--max-tokens must be a number above 0");
-        return false;
-    }
     buf_init(&text, TEXT_MAX);
     buf_init(&model, 4096);
     const char *m = cli_value(a, "model");
@@ -179,10 +174,14 @@ int cli_run_chat(struct cli_args *args)
 {
     struct cli_server s;
     struct buf rq;
+    uint64_t cap = 0;
+    const char *max = cli_value(args, "max-tokens");
+    if (max != NULL && (!str_to_u64(str_c(max), 100000000, &cap) || cap == 0))
+        return cli_wrong_usage(args, "--max-tokens must be a number above 0");
     if (!cli_server_find(&s, true))
         return CLI_FAILED;
     buf_init(&rq, TEXT_MAX * 2);
-    if (!build_request(args, &s, &rq))
+    if (!build_request(args, &s, cap, &rq))
         return CLI_FAILED;
     struct chat c = {.args = args};
     sse_init(&c.sse, EVENT_MAX);

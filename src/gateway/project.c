@@ -77,11 +77,9 @@ static enum err flush(void *gateway, struct store_conn *conn)
         const struct sum *s = &r->slot[i];
         if (!s->used)
             continue;
-        enum err e = store_run(conn, SQL_USAGE_HOUR_ADD, NULL, "bibtiiiiinn", bytes_of(&s->team),
-                               s->hour, bytes_of(&s->key), s->model, s->requests, s->failed,
-                               s->input, s->output, s->cache_read, s->charge, s->cost);
-        if (e != OK)
-            return e;
+        store_put(conn, SQL_USAGE_HOUR_ADD, "bibtiiiiinn", bytes_of(&s->team), s->hour,
+                  bytes_of(&s->key), s->model, s->requests, s->failed, s->input, s->output,
+                  s->cache_read, s->charge, s->cost);
     }
     clear(r);
     return OK;
@@ -102,21 +100,19 @@ static void read_abouts(const struct ledger_outcome *o, struct about *a)
     about_read(a, o->end_about);
 }
 
-static enum err add_line(struct store_conn *conn, const struct ledger_outcome *o,
-                         const struct about *a)
+static void add_line(struct store_conn *conn, const struct ledger_outcome *o, const struct about *a)
 {
     struct id user = about_id(a, ABOUT_USER), key = about_id(a, ABOUT_KEY);
-    return store_run(
-        conn, SQL_USAGE_ADD, NULL, "bbbbttttiiitiiiiiinnniiiiiiii", bytes_of(&o->call),
-        bytes_of(&o->wallet), bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
-        about_text(a, ABOUT_PROVIDER), about_text(a, ABOUT_UPSTREAM_MODEL), o->upstream_id,
-        about_int(a, ABOUT_PRODUCT), about_int(a, ABOUT_STREAM), about_int(a, ABOUT_STATUS),
-        about_text(a, ABOUT_ERROR), about_int(a, ABOUT_BASIS), about_int(a, ABOUT_INPUT),
-        about_int(a, ABOUT_OUTPUT), about_int(a, ABOUT_CACHE_READ), about_int(a, ABOUT_CACHE_WRITE),
-        about_int(a, ABOUT_REASONING), o->charge, o->cost, o->written_off,
-        about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE), about_int(a, ABOUT_MARKUP),
-        (int64_t)o->attempts, about_int(a, ABOUT_STARTED), about_int(a, ABOUT_FIRST_BYTE),
-        o->ended_us, (int64_t)o->unresolved);
+    store_put(conn, SQL_USAGE_ADD, "bbbbttttiiitiiiiiinnniiiiiiii", bytes_of(&o->call),
+              bytes_of(&o->wallet), bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
+              about_text(a, ABOUT_PROVIDER), about_text(a, ABOUT_UPSTREAM_MODEL), o->upstream_id,
+              about_int(a, ABOUT_PRODUCT), about_int(a, ABOUT_STREAM), about_int(a, ABOUT_STATUS),
+              about_text(a, ABOUT_ERROR), about_int(a, ABOUT_BASIS), about_int(a, ABOUT_INPUT),
+              about_int(a, ABOUT_OUTPUT), about_int(a, ABOUT_CACHE_READ),
+              about_int(a, ABOUT_CACHE_WRITE), about_int(a, ABOUT_REASONING), o->charge, o->cost,
+              o->written_off, about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE),
+              about_int(a, ABOUT_MARKUP), (int64_t)o->attempts, about_int(a, ABOUT_STARTED),
+              about_int(a, ABOUT_FIRST_BYTE), o->ended_us, (int64_t)o->unresolved);
 }
 
 static enum err outcome(void *gateway, struct store_conn *conn, const struct ledger_outcome *o)
@@ -126,11 +122,9 @@ static enum err outcome(void *gateway, struct store_conn *conn, const struct led
     if (o->attempts == 0)
         return OK; /* nothing left the house */
     read_abouts(o, &a);
-    enum err e = add_line(conn, o, &a);
-    if (e != OK)
-        return e;
+    add_line(conn, o, &a);
     if (g->rollup->n > SLOTS / 2 || g->rollup->text.over) {
-        e = flush(g, conn);
+        enum err e = flush(g, conn);
         if (e != OK)
             return e;
     }

@@ -31,6 +31,8 @@ static struct str header_key(const struct http_request *r)
     struct str auth = http_request_header(r, STR("authorization"));
     if (auth.p != NULL && str_starts_nocase(auth, STR("bearer ")))
         return str_trim(str_from(auth, 7));
+    if (str_eq_nocase(auth, STR("bearer")))
+        return STR(""); /* the key behind it is missing */
     if (auth.p != NULL)
         return auth;
     return str_trim(http_request_header(r, STR("x-api-key")));

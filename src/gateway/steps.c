@@ -132,6 +132,8 @@ static struct str key_text(const struct http_exchange *x)
     struct str auth = http_header(x, STR("authorization"));
     if (auth.p != NULL && str_starts_nocase(auth, STR("bearer ")))
         return str_trim(str_from(auth, 7));
+    if (str_eq_nocase(auth, STR("bearer")))
+        return STR(""); /* the key behind it is missing */
     if (auth.p != NULL)
         return auth;
     return str_trim(http_header(x, STR("x-api-key")));
@@ -271,8 +273,14 @@ static enum err step_limit(struct call *c)
     int64_t ms = (d.retry_us + 999) / 1000;
     struct str lines = arena_printf(a, "Retry-After: %lld\r\nretry-after-ms: %lld\r\n",
                                     (long long)((ms + 999) / 1000), (long long)ms);
-    struct str message = arena_printf(a, "Over the limit of %lld %s per %s. Try again in %lld ms.",
-                                      (long long)d.value, d.limit, d.scope, (long long)ms);
+    struct str message =
+        e == ERR_RATE_LIMITED
+            ? arena_printf(a, "Over the limit of %lld %s per %s. Try again in %lld ms.",
+                           (long long)d.value, d.limit, d.scope, (long long)ms)
+            : arena_printf(a,
+                           "This call alone is over the limit of %lld %s per %s. Lower "
+                           "max_tokens, or send less.",
+                           (long long)d.value, d.limit, d.scope);
     call_refuse(c, e, message, STR(""), e == ERR_RATE_LIMITED ? lines : STR(""));
     return e;
 }

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "ledger/inside.h"
 
+#include <stdlib.h>
+
 /* One operation, until its transaction ends. */
 struct op {
     struct ledger *ledger;
@@ -475,22 +477,52 @@ enum err ledger_lot_take_in(struct ledger *ledger, struct store_conn *conn, stru
     return e;
 }
 
+static int by_expiry(const void *a, const void *b)
+{
+    const struct lot *const *x = a, *const *y = b;
+    if ((*x)->expires != (*y)->expires)
+        return (*x)->expires < (*y)->expires ? -1 : 1;
+    return memcmp((*x)->id.b, (*y)->id.b, sizeof((*x)->id.b));
+}
+
+/* The lots that are due, the longest overdue first. */
+static struct lot **lots_due(const struct model *m, int64_t wall_us, size_t *ret_n)
+{
+    size_t at = 0, n = 0, cap = 0;
+    struct lot **due = NULL;
+    for (struct lot *lot = idmap_next(&m->lots, &at); lot != NULL;
+         lot = idmap_next(&m->lots, &at)) {
+        if (lot->gone || lot->expires == 0 || lot->expires > wall_us || lot_unheld(lot) <= 0)
+            continue;
+        if (n == cap) {
+            cap = cap != 0 ? cap * 2 : 16;
+            due = mem_realloc(due, cap * sizeof(struct lot *));
+        }
+        due[n++] = lot;
+    }
+    if (n != 0)
+        qsort(due, n, sizeof(struct lot *), by_expiry);
+    *ret_n = n;
+    return due;
+}
+
 enum err ledger_expire_in(struct ledger *ledger, struct store_conn *conn, int64_t wall_us,
                           int *ret_lots)
 {
     enum err e = may_write(ledger);
-    size_t at = 0;
+    if (e != OK)
+        return e;
+    size_t n = 0;
     int lots = 0;
-    for (struct lot *lot = idmap_next(&ledger->model->lots, &at); lot != NULL && e == OK;
-         lot = idmap_next(&ledger->model->lots, &at)) {
-        if (lot->gone || lot->expires == 0 || lot->expires > wall_us || lot_unheld(lot) <= 0)
-            continue;
+    struct lot **due = lots_due(ledger->model, wall_us, &n);
+    for (size_t i = 0; i < n && e == OK; i++) {
         struct record take = {
             .type = RECORD_TAKE, .at = wall_us, .about = STR("breakage"), .reason = STR("expired")};
         int64_t taken = 0;
-        e = take_new(ledger, conn, lot, lot_unheld(lot), take, NULL, &taken);
+        e = take_new(ledger, conn, due[i], lot_unheld(due[i]), take, NULL, &taken);
         lots += taken > 0;
     }
+    mem_free(due);
     if (e == OK)
         *ret_lots = lots;
     return e;

@@ -58,8 +58,7 @@ void ledger_lane_flush(struct ledger_lane *lane)
         buf_reset(&lane->own);
     }
     lane->shared_count = lane->count;
-    atomic_fetch_add_explicit(&lane->ledger->queue_records, lane->count - lane->flushed,
-                              memory_order_relaxed);
+    atomic_fetch_add(&lane->ledger->queue_records, lane->count - lane->flushed);
     must(pthread_mutex_unlock(&lane->lock) == 0);
     lane->flushed = lane->count;
     store_poke(lane->ledger->store);

@@ -380,13 +380,27 @@ static void op_take(struct naive *n)
     }
 }
 
+/* The next lot that is due, by expiry and id (which ascends as lots are made); -1: no more. */
+static int n_due(const struct naive *n, int64_t after, int at)
+{
+    int best = -1;
+    for (int i = 0; i < n->lots_n; i++) {
+        int64_t expires = n->lots[i].expires;
+        if (expires == 0 || expires > n->now_us || expires < after || (expires == after && i <= at))
+            continue;
+        if (best < 0 || expires < n->lots[best].expires)
+            best = i;
+    }
+    return best;
+}
+
 static void op_expire(struct naive *n)
 {
     int should = 0, lots = 0;
     settle_lane(n);
-    for (int i = 0; i < n->lots_n; i++)
-        if (n->lots[i].expires != 0 && n->lots[i].expires <= n->now_us)
-            should += n_take(n, &n->lots[i], INT64_MAX) > 0;
+    int64_t after = 0;
+    for (int at = -1; (at = n_due(n, after, at)) >= 0; after = n->lots[at].expires)
+        should += n_take(n, &n->lots[at], INT64_MAX) > 0;
     if (n->kit != NULL) {
         assert_int_equal(ledger_testkit_expire(n->kit, &lots), OK);
         assert_int_equal(lots, should);

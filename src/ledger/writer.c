@@ -158,8 +158,8 @@ static bool compose(struct ledger *l)
 static bool source_pending(void *arg)
 {
     const struct ledger *l = arg;
-    return atomic_load_explicit(&l->queue_records, memory_order_relaxed) != 0 || l->stuck ||
-           atomic_load_explicit(&l->wanted, memory_order_relaxed) != l->serving;
+    /* In order behind the writer's own "awake", so that no poke is lost between the two. */
+    return atomic_load(&l->queue_records) != 0 || l->stuck || atomic_load(&l->wanted) != l->serving;
 }
 
 static enum err source_write(void *arg, struct store_conn *conn, size_t *ret_records)

@@ -5,9 +5,9 @@
  *
  * All numbers little-endian. The key comes from the passphrase by argon2id
  * (crypto_key_of_passphrase); the pieces are libsodium's secretstream (XChaCha20-Poly1305), the
- * head is authenticated with the first. `check` is a keyed hash that tells a wrong passphrase from a
- * damaged file; it tells an attacker nothing that the first piece would not. The length lets a file
- * that was cut short be told from an altered one.
+ * head is authenticated with the first. `check` is a keyed hash that tells a wrong passphrase from
+ * a damaged file; it tells an attacker nothing that the first piece would not. The length lets a
+ * file that was cut short be told from an altered one.
  *
  * Inside: u8 engine (1 SQLite, 2 PostgreSQL), pepper 32, seal 32, then the database. */
 #include "store/engine.h"

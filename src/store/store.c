@@ -442,7 +442,7 @@ static struct store_param param_of(char type, va_list *ap)
         if (p.s.p == NULL)
             p.s = STR("");
         break;
-    default: must(!"a parameter type that is known");
+    default: must_fail(__FILE__, __LINE__, "the parameter type is known");
     }
     return p;
 }

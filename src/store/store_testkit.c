@@ -44,7 +44,8 @@ static const char *find_server(void)
         snprintf(server, sizeof(server), "%s", given);
         return server;
     }
-    snprintf(command, sizeof(command), "%s/tests/lib/pg.sh start", root != NULL ? root : ".");
+    snprintf(command, sizeof(command), "%s/tests/lib/pg.sh start %ld", root != NULL ? root : ".",
+             (long)getpid());
     run_line(command, server, sizeof(server));
     started = server[0] != '\0';
     if (!started)

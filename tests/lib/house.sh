@@ -48,6 +48,7 @@ fixture() {
     )"
     echo "key=$(member api_key <"$dir/user")"
     echo "key_id=$(member key_id <"$dir/user")"
+    echo "team_id=$(member team_id <"$dir/user")"
     echo "user_id=$(member user_id <"$dir/user")"
     out=$(cli admin key create --user rich@example.com --name revoked)
     cli admin key revoke --key "$(member key_id <<<"$out")" >/dev/null

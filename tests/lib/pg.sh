@@ -3,11 +3,13 @@
 # cluster of the system is touched.
 #
 #   url=$(tests/lib/pg.sh start)     prints its URL, or nothing when PostgreSQL is not installed
+#   url=$(tests/lib/pg.sh start PID) and it ends when that process does, however it ends
 #   tests/lib/pg.sh stop "$url"      stops it and removes everything
 #
 # tools/with-postgres does the same for the length of one command; this is for tests that stop, kill
 # and restart it. fsync stays on.
 set -uo pipefail
+self=$(realpath "$0")
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 who=()
 # PostgreSQL does not run as root.
@@ -26,6 +28,13 @@ start)
             -o "-k $dir -c listen_addresses= -c max_connections=60 -c max_prepared_transactions=0" \
             start >>"$dir/log.start" 2>&1 ||
         { cat "$dir"/log* "$dir"/data/server.log >&2; rm -rf "$dir"; exit 1; }
+    if [ -n "${2:-}" ]; then
+        (
+            trap '' HUP
+            while kill -0 "$2" && [ -d "$dir" ]; do sleep 1; done
+            "$self" stop "host=$dir"
+        ) >/dev/null 2>&1 </dev/null &
+    fi
     echo "postgresql:///postgres?host=$dir&user=tollgate"
     ;;
 stop)
@@ -37,7 +46,7 @@ stop)
     rm -rf "$dir"
     ;;
 *)
-    echo "usage: tests/lib/pg.sh start | stop URL" >&2
+    echo "usage: tests/lib/pg.sh start [PID] | stop URL" >&2
     exit 2
     ;;
 esac

@@ -3,6 +3,8 @@ import { luck } from './lib/base.mjs';
 import { Tap } from './lib/tap.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
 import { killed } from './plays/kill.mjs';
+import { deafReceipts, loose, stalled } from './plays/loose.mjs';
+import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
 import { drained, greedy } from './plays/wallet.mjs';
 
 const [size = 'short', ...rest] = process.argv.slice(2);
@@ -22,12 +24,13 @@ function runOf(name) {
     count: (house, a) => { total.kills += house.kills; total.calls += a.served; },
   };
 }
-const wanted = (name) => rest.length === 0 || size !== 'full' || rest.some((r) => name.includes(r));
+const wanted = (name) => rest.length === 0 || size === 'soak' || rest.some((r) => name.includes(r));
 async function play(name, fn, how = {}) {
   if (wanted(name)) await tap.test(name, (t) => fn(t, runOf(name), how));
 }
 
 const full = size === 'full';
+const onPostgres = (fn) => async (t, run, how) => fn(t, run, { ...how, postgres: await database() });
 await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
 await play('b: death at the n-th commit and statement', places,
   { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
@@ -37,5 +40,16 @@ await play('d: SIGTERM under load', drained, { rounds: full ? 5 : 1 });
 await play('e: 200 clients on a wallet of $0.01', greedy);
 await play('e: 200 clients on a cap of $0.01', greedy, { capped: true });
 await play('e: 200 clients on a wallet of $0.01, and kills', greedy, { kills: full ? 6 : 2 });
+await play('f: a full disk', fullDisk, { rounds: full ? 6 : 1 });
+await play('g: a second process', second);
+await play('g: a second process, PostgreSQL', second, { postgres: true });
+await play('h: kill -9 under load, PostgreSQL', onPostgres(killed), { n: full ? 5 : 2 });
+await play('h: SIGTERM under load, PostgreSQL', onPostgres(drained), { rounds: full ? 3 : 1 });
+await play('h: 200 clients on a wallet of $0.01, PostgreSQL', onPostgres(greedy), { kills: full ? 3 : 1 });
+await play('h: PostgreSQL dies under load', postgresDies, { rounds: full ? 8 : 2 });
+await play('i: kill -9 under load, overlap', loose, { durability: 'overlap', n: full ? 10 : 3 });
+await play('i: kill -9 under load, relaxed', loose, { durability: 'relaxed', n: full ? 10 : 3 });
+await play('j: upstreams that stall, hang and cut', stalled, { clients: full ? 12 : 2 });
+if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
 tap.say(`${total.kills} kills, ${total.calls} served calls audited`);
 process.exitCode = tap.end();

@@ -106,7 +106,7 @@ async function judgeBalances(house, lines, wrong) {
 }
 
 // What clients were told against what was written.
-function judgeSeen(seen, lines, lossy, wrong) {
+function judgeSeen(seen, lines, { lossy, asked }, wrong) {
   let answered = 0;
   for (const r of seen) {
     const line = r.id ? lines.get(idBytes(r.id)) : undefined;
@@ -115,8 +115,8 @@ function judgeSeen(seen, lines, lossy, wrong) {
       if (!line) {
         if (!lossy(r)) wrong.push(`${r.id} (${r.model}): answered in full, and not in the ledger`);
       } else if (line.unresolved) {
-        if (!lossy(r)) wrong.push(`${r.id} (${r.model}): answered in full, yet its outcome is called unknown`);
-      } else if (r.cost !== undefined && nano(r.cost) !== line.charge) {
+        if (!asked(r)) wrong.push(`${r.id} (${r.model}): answered in full, yet its outcome is called unknown`);
+      } else if (r.cost !== undefined && nano(r.cost) !== line.charge && !asked(r)) {
         wrong.push(`${r.id} (${r.model}): the client was told ${r.cost}, charged ${usd(line.charge)}`);
       }
     }
@@ -130,8 +130,10 @@ function judgeSeen(seen, lines, lossy, wrong) {
 //   mayLose    entry → is it in the window that the durability gives up? (default: nothing is)
 //   lossy      seen → may it be missing? (default: nothing may)
 //   unresolved 0 when none may be listed
-//   balances   false when not all grants were confirmed
-export async function audit(house, sandbox, { seen = [], mayLose = () => false, lossy = () => false, unresolved, balances = true } = {}) {
+//   asked      seen → may its outcome be unknown, though it was answered? (default: no)
+//   elsewhere  line → was it served by another upstream than the sandbox?
+export async function audit(house, sandbox, { seen = [], mayLose = () => false, lossy = () => false, asked = () => false,
+  unresolved, elsewhere = () => false } = {}) {
   const wrong = [];
   const verdict = await house.verb(['ledger', 'verify']);
   let v = {};
@@ -163,7 +165,7 @@ export async function audit(house, sandbox, { seen = [], mayLose = () => false, 
     else charged++;
   }
   for (const line of lines.values())
-    if (!served.has(line.id)) {
+    if (!served.has(line.id) && !elsewhere(line)) {
       const bad = judgeUnserved(line);
       if (bad) wrong.push(`${line.id} (${line.model}, ${line.status} ${line.error}, ${line.basis}): ${usd(line.charge)}: ${bad}`);
     }
@@ -174,12 +176,10 @@ export async function audit(house, sandbox, { seen = [], mayLose = () => false, 
   if (unresolved === 0 && marked.length > 0)
     wrong.push(`${marked.length} calls are unresolved: ${marked.slice(0, 3).map((l) => `${l.model} ${l.error}`)}`);
   const granted = await judgeTransfers(house, lines, wrong);
-  if (balances) {
-    await judgeBalances(house, lines, wrong);
-    const sum = [...house.granted.values()].reduce((a, b) => a + b, 0n);
-    if (granted !== sum) wrong.push(`granted: ${usd(granted)}, confirmed ${usd(sum)}`);
-  }
-  const answered = judgeSeen(seen, lines, lossy, wrong);
+  await judgeBalances(house, lines, wrong);
+  const sum = [...house.granted.values()].reduce((a, b) => a + b, 0n);
+  if (granted !== sum) wrong.push(`granted: ${usd(granted)}, confirmed ${usd(sum)}`);
+  const answered = judgeSeen(seen, lines, { lossy, asked }, wrong);
   if (wrong.length > 0) {
     const shown = wrong.slice(0, 12).join('\n');
     throw new Error(`${wrong.length} findings:\n${shown}${wrong.length > 12 ? '\n…' : ''}`);

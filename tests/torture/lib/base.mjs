@@ -50,6 +50,7 @@ export function execute(program, args, options = {}) {
       (error, out, err) =>
         done({ code: child.exitCode, signal: child.signalCode, out: String(out), err: String(err) }),
     );
+    child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(options.input ?? '');
   });
 }

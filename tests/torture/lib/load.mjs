@@ -55,7 +55,7 @@ export const MIX = [
 
 // Nothing that fails by itself, or is left by its client.
 export const CALM = MIX.filter((m) => /echo$|tokens|cached|stream|delay|slow-body|processing|gpt|embedding/.test(m.model) &&
-  !m.broken && !m.badKey && !m.leave).map((m) => ({ ...m, stays: true }));
+  !/midstream/.test(m.model) && !m.broken && !m.badKey && !m.leave).map((m) => ({ ...m, stays: true }));
 
 function bodyOf(kind, rng) {
   const text = `${kind.tools ? 'use the tool: ' : ''}${'word '.repeat(rng.between(1, 60))}${rng.below(1e9)}`;

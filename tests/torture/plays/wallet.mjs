@@ -35,6 +35,7 @@ export async function drained(t, run, { rounds, ...how }) {
   const told = new Set(seen.filter((r) => r.status === 200).map((r) => r.id));
   const lost = (await sandbox.served()).entries.filter((e) => e.status === 200 && !told.has(e.client_request_id));
   must(lost.length === 0, `${lost.length} of ${a.served} were served, and nobody was told: ${JSON.stringify(lost[0])}`);
+  must(a.served === a.answered, `${a.served} were served, ${a.answered} were answered`);
   run.count(house, a);
   await house.stop();
   return `${rounds} drains, ${a.answered} answers, all whole; slowest ${Math.round(slowest)} ms`;
