@@ -80,6 +80,40 @@ static struct http_route slow(const char *method, const char *path, size_t body_
 #define ARG_control_route_ready &l->server->house.control
 #define ARG_control_metrics &l->server->house.control
 
+/* A browser asks before it sends (the Fetch standard's CORS preflight); answer_headers says whether
+ * its origin may. */
+static void preflight(void *arg, struct http_exchange *x)
+{
+    (void)arg;
+    struct str wanted = http_header(x, STR("access-control-request-headers"));
+    http_start(x, 204);
+    http_set(x, STR("Access-Control-Allow-Methods"), STR("GET, POST, PUT, PATCH, DELETE"));
+    if (wanted.p != NULL && http1_value_is_sane(wanted))
+        http_set(x, STR("Access-Control-Allow-Headers"), wanted);
+    http_set(x, STR("Access-Control-Max-Age"), STR("600"));
+    http_body(x, STR(""), STR(""));
+}
+
+static bool has_preflight(const struct lane *l, const char *path)
+{
+    for (size_t i = 0; i < l->routes_n; i++)
+        if (strcmp(l->routes[i].method, "OPTIONS") == 0 && strcmp(l->routes[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static void add_preflights(struct lane *l)
+{
+    for (size_t i = 0, n = l->routes_n; i < n; i++) {
+        const char *path = l->routes[i].path;
+        if (has_preflight(l, path))
+            continue;
+        must(l->routes_n < ROUTES_MAX);
+        l->routes[l->routes_n++] = (struct http_route){
+            .method = "OPTIONS", .path = path, .lane = HTTP_FAST, .ready = preflight, .arg = l};
+    }
+}
+
 static void make_routes(struct lane *l)
 {
 #define ADD_FAST(method, path, handler, body) handler(ARG_##handler)
@@ -89,6 +123,8 @@ static void make_routes(struct lane *l)
     ROUTE_TABLE(ROUTE)
 #undef ROUTE
     must(l->routes_n <= ROUTES_MAX);
+    if (l->server->cors.n != 0)
+        add_preflights(l);
 }
 
 /* ---- every answer ---- */

@@ -139,7 +139,7 @@ static void print_end(struct chat *c, const struct outbound_answer *a)
 {
     struct nano left = NANO(0), cost = NANO(0);
     char text[UNITS_TEXT_MAX];
-    struct str before = outbound_header(a, STR("x-tollgate-credits-remaining"));
+    struct str before = outbound_header_ending(a, STR("-credits-remaining"));
     bool has_left = nano_parse(before, true, &left) == OK;
     bool has_cost = nano_parse(buf_str(&c->kept), true, &cost) == OK;
     if (has_left && has_cost)

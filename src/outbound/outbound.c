@@ -105,19 +105,36 @@ void outbound_answer_fini(struct outbound_answer *a)
     buf_fini(&a->body);
 }
 
-struct str outbound_header(const struct outbound_answer *a, struct str name)
+static bool name_fits(struct str name, struct str wanted, bool ending)
+{
+    if (ending && name.n > wanted.n)
+        name = str_from(name, name.n - wanted.n);
+    return str_eq_nocase(name, wanted);
+}
+
+static struct str find_header(const struct outbound_answer *a, struct str wanted, bool ending)
 {
     struct str rest = buf_str(&a->headers);
     while (rest.n != 0) {
         struct str line = str_cut(&rest, '\n');
         struct str key = str_cut(&line, ':');
-        if (str_eq_nocase(key, name)) {
+        if (name_fits(key, wanted, ending)) {
             if (line.n != 0 && line.p[line.n - 1] == '\r')
                 line.n--;
             return str_trim(line);
         }
     }
     return STR("");
+}
+
+struct str outbound_header(const struct outbound_answer *a, struct str name)
+{
+    return find_header(a, name, false);
+}
+
+struct str outbound_header_ending(const struct outbound_answer *a, struct str ending)
+{
+    return find_header(a, ending, true);
 }
 
 static enum err err_of(CURLcode code, bool refused)

@@ -42,6 +42,8 @@ struct outbound_answer {
 void outbound_answer_fini(struct outbound_answer *a);
 /* Value of a header of the answer; empty when it is not there. */
 struct str outbound_header(const struct outbound_answer *a, struct str name);
+/* The same for the first header whose name ends so. */
+struct str outbound_header_ending(const struct outbound_answer *a, struct str ending);
 
 /* The caller gives the answer back by outbound_answer_fini, also after an error. */
 MUST enum err outbound_call(const struct outbound_request *request,
