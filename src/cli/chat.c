@@ -159,6 +159,7 @@ static void print_end(struct chat *c, const struct outbound_answer *a)
         return;
     }
     putchar('\n');
+    fflush(stdout);
     if (has_cost)
         fprintf(stderr, "cost $%.*s", STR_ARG(nano_format(cost, text)));
     if (has_left)
