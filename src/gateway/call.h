@@ -75,8 +75,16 @@ struct call_answer {
 struct answer_view {
     struct str usage, error, choices;
     struct edits edits;
-    size_t choices_at;   /* where the value of `choices` starts; 0: none */
+    size_t choices_at; /* where the value of `choices` starts; 0: none */
     size_t last_edit_at; /* start of the last member that was edited or removed */
+};
+
+/* What the events of a stream have in common (events.c). */
+struct event_shape {
+    char start[768]; /* up to the text; its first prefix_n bytes became prefix_out */
+    char suffix[160];
+    size_t prefix_n, start_n, suffix_n;
+    bool strip; /* the suffix ends in a usage that goes */
 };
 
 typedef void (*call_next_f)(struct call *c);
@@ -116,13 +124,14 @@ struct call {
     ledger_ticket ticket;
     call_next_f durable; /* what comes when the ticket is durable; NULL: not waiting */
     struct call *wait_next, *wait_prev;
+    struct call *late_next, **late_link; /* has something to do at the end of the turn */
 
     /* dispatch */
     size_t candidate, key_index, keys_tried;
     int64_t attempts;
     struct upstream_call *up;
     bool up_sent; /* the whole request has left */
-    bool upstream_id_noted;
+    bool upstream_id_noted, upstream_id_journalled;
 
     /* meter */
     int status; /* of the upstream */
@@ -131,8 +140,7 @@ struct call {
     size_t counted; /* of `answer`, in the global count */
     struct sse sse;
     struct buf held_back; /* last events, until the settlement is durable */
-    char prefix[512]; /* start of a stream's events, and what it becomes */
-    size_t prefix_n;
+    struct event_shape shape;
     struct buf prefix_out;
     int64_t checkpoint_us;
     struct call_answer ans;
@@ -169,12 +177,13 @@ struct gateway_loop {
     struct call *calls, *free_calls;
     size_t calls_n;
     struct call *wait_first, *wait_last;
+    struct call *late;
     struct loop_timer tick;
     struct buf models; /* GET /v1/models of `models_generation` */
     uint64_t models_generation;
-    struct buf log;     /* lines and records in the making */
+    struct buf log; /* lines and records in the making */
     struct buf scratch; /* JSON in the making, of one callback */
-    struct buf relay;   /* events of one callback, for one chunk */
+    struct buf relay; /* events of one callback, for one chunk */
     struct arena texts; /* new values of one event */
 };
 

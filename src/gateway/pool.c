@@ -38,6 +38,41 @@ static void keep_or_free(struct buf *b)
         buf_reset(b);
 }
 
+void call_at_turn_end(struct call *c)
+{
+    struct gateway_loop *gl = c->gl;
+    if (c->late_link != NULL)
+        return;
+    c->late_next = gl->late;
+    c->late_link = &gl->late;
+    if (gl->late != NULL)
+        gl->late->late_link = &c->late_next;
+    gl->late = c;
+}
+
+static void not_late(struct call *c)
+{
+    if (c->late_link == NULL)
+        return;
+    *c->late_link = c->late_next;
+    if (c->late_next != NULL)
+        c->late_next->late_link = c->late_link;
+    c->late_link = NULL;
+}
+
+void calls_turn_end(struct gateway_loop *gl)
+{
+    while (gl->late != NULL) {
+        struct call *c = gl->late;
+        not_late(c);
+        if (c->settled)
+            continue;
+        call_journal_upstream_id(c);
+        if (c->streaming)
+            stream_turn_end(c);
+    }
+}
+
 void call_free(struct call *c)
 {
     struct gateway_loop *gl = c->gl;
@@ -54,6 +89,7 @@ void call_free(struct call *c)
         catalog_unref(&c->snapshot);
     if (c->counted != 0)
         atomic_fetch_sub_explicit(gl->g->o.buffered, c->counted, memory_order_relaxed);
+    not_late(c);
     stream_fini(c);
     call_idem_end(c);
     keep_or_free(&c->answer);

@@ -10,7 +10,17 @@ void call_note_upstream_id(struct call *c, struct str id)
     c->upstream_id_noted = true;
     memcpy(c->ans.upstream_id, id.p, id.n);
     c->ans.upstream_id_n = id.n;
-    ledger_hold_upstream_id(c->gl->lane, &c->hold, id);
+    /* Most answers are settled in the turn in which they come; their settlement tells it. */
+    call_at_turn_end(c);
+}
+
+void call_journal_upstream_id(struct call *c)
+{
+    if (!c->upstream_id_noted || c->upstream_id_journalled)
+        return;
+    c->upstream_id_journalled = true;
+    ledger_hold_upstream_id(c->gl->lane, &c->hold,
+                            str_of(c->ans.upstream_id, c->ans.upstream_id_n));
 }
 
 void call_hold_about(const struct call *c, struct buf *b)
@@ -57,6 +67,8 @@ void call_end_about(const struct call *c, struct buf *b)
         about_put_int(b, ABOUT_COST_REPORTED, a->cost.v);
     if (a->raw_usage_n != 0)
         about_put_text(b, ABOUT_RAW_USAGE, str_of(a->raw_usage, a->raw_usage_n));
+    if (!c->upstream_id_journalled)
+        about_put_text(b, ABOUT_UPSTREAM_ID, str_of(a->upstream_id, a->upstream_id_n));
     if (c->err != OK)
         about_put_text(b, ABOUT_ERROR, str_c(err_info(c->err)->code));
 }

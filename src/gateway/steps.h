@@ -21,6 +21,10 @@ void call_free(struct call *c);
 void call_wait_durable(struct call *c, bool even_overlap, call_next_f next);
 void call_wait_cancel(struct call *c);
 void calls_wake(void *gateway_loop);
+/* At the end of this turn, unless the call is over by then: the upstream's id is journalled, a stream
+ * begun. */
+void call_at_turn_end(struct call *c);
+void calls_turn_end(struct gateway_loop *gl);
 
 /* steps.c */
 bool call_on_head(void *route_arg, struct http_exchange *x, const struct product *p);
@@ -72,6 +76,9 @@ void stream_body(struct call *c, struct str bytes);
 void stream_end(struct call *c);
 void stream_cut(struct call *c, const struct upstream_failure *f);
 void stream_fini(struct call *c);
+void stream_turn_end(struct call *c);
+/* events.c: one event into gl->relay or held_back; false at the stream's end, or when it failed. */
+bool event_relay(struct call *c, const struct sse_event *e);
 
 /* usage.c */
 /* Reads a `usage` object into the answer (later figures over earlier ones). */
@@ -97,6 +104,7 @@ void call_settle(struct call *c, call_next_f next);
 /* The call is over for client and upstream alike. */
 void call_done(struct call *c);
 void call_note_upstream_id(struct call *c, struct str id);
+void call_journal_upstream_id(struct call *c);
 void call_hold_about(const struct call *c, struct buf *b);
 void call_dispatch_about(const struct call *c, struct buf *b);
 void call_end_about(const struct call *c, struct buf *b);

@@ -113,6 +113,7 @@ static void on_commit(void *gateway_loop)
 static void on_turn_end(void *gateway_loop)
 {
     struct gateway_loop *gl = gateway_loop;
+    calls_turn_end(gl);
     ledger_lane_flush(gl->lane);
 }
 

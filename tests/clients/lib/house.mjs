@@ -118,6 +118,9 @@ export class House {
       ['serve', '--data', this.data, '--config', this.config, '--listen', '127.0.0.1:0'], /listens on (http:\S+)\n/);
     this.child = child;
     this.url = at;
+    child.once('exit', (code, signal) => {
+      if (signal && signal !== 'SIGKILL') console.error(`the server died of ${signal}:\n${child.log.slice(-3000)}`);
+    });
   }
 
   keep(secret) {

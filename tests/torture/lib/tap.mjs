@@ -3,6 +3,17 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const LIMIT_S = Number(process.env.TORTURE_LIMIT ?? 1800);
+
+// What waits for an event that never comes fails.
+function inTime(promise) {
+  let timer;
+  const over = new Promise((_, failed) => {
+    timer = setTimeout(() => failed(new Error(`it did not come to its end within ${LIMIT_S} s`)), LIMIT_S * 1000);
+  });
+  return Promise.race([promise, over]).finally(() => clearTimeout(timer));
+}
+
 export class Tap {
   constructor() {
     this.n = 0;
@@ -22,7 +33,7 @@ export class Tap {
     const cleanups = [];
     let told = '', bad = null;
     try {
-      told = (await fn({ dir, cleanup: (f) => cleanups.push(f) })) ?? '';
+      told = (await inTime(fn({ dir, cleanup: (f) => cleanups.push(f) }))) ?? '';
     } catch (e) {
       bad = e;
     }

@@ -32,12 +32,23 @@ export function keysOf(house) {
   return Object.values(house.keys).map((k) => k.key);
 }
 
+// Waits for something, as long as the house lives.
+export function alive(house, promise) {
+  const { child } = house;
+  let dead;
+  const death = new Promise((_, failed) => {
+    dead = (code, signal) => failed(new Error(`it ended by itself (${signal ?? code}): ${house.lastWords()}`));
+    child.on('exit', dead);
+  });
+  return Promise.race([promise, death]).finally(() => child.off('exit', dead));
+}
+
 // So many kills, each at a random answer; restarts on the same folder.
 export async function kills(house, load, rng, n) {
   load.run();
   const moments = [];
   for (let i = 0; i < n; i++) {
-    await load.after(rng.chance(0.6) ? rng.between(20, 300) : rng.between(300, 1500));
+    await alive(house, load.after(rng.chance(0.6) ? rng.between(20, 300) : rng.between(300, 1500)));
     for (let turns = rng.below(400); turns > 0; turns--) await null;
     load.pause();
     moments.push(Date.now());
@@ -46,7 +57,7 @@ export async function kills(house, load, rng, n) {
     await house.start();
     load.resume();
   }
-  await load.after(100);
+  await alive(house, load.after(100));
   await load.stop();
   await settle(house);
   return moments;

@@ -6,7 +6,7 @@ import { ended, execute, until } from '../lib/base.mjs';
 import { House, startSandbox } from '../lib/house.mjs';
 import { CALM, Load } from '../lib/load.mjs';
 import { must, skip } from '../lib/tap.mjs';
-import { keysOf, open, readyInTime, settle, told } from './kill.mjs';
+import { alive, keysOf, open, readyInTime, settle, told } from './kill.mjs';
 
 const SQL = join(process.env.TOLLGATE_BUILD, 'torture-sql');
 let databases = 0;
@@ -49,7 +49,7 @@ export async function fullDisk(t, run, { rounds }) {
   for (let i = 0; i < rounds; i++) {
     const load = new Load(house, { rng: run.rng, keys: keysOf(house), mix: CALM, clients: 32, leave: 0 });
     load.run();
-    await load.after(run.rng.between(50, 200));
+    await alive(house, load.after(run.rng.between(50, 200)));
     fill(filler);
     const full = () => new Promise((done) => load.on('answer', (r) => r.code === 'ledger_unavailable' && done(true)));
     await Promise.race([full(), until('calls are refused', 20000, () => {
@@ -150,7 +150,7 @@ export async function postgresDies(t, run, { rounds }) {
   load.run();
   const ends = [];
   for (let i = 0; i < rounds; i++) {
-    await load.after(run.rng.between(50, 300));
+    await alive(house, load.after(run.rng.between(50, 300)));
     const whole = i % 2 === 1;
     load.pause();
     if (whole) pg.kill();
@@ -171,7 +171,7 @@ export async function postgresDies(t, run, { rounds }) {
     await house.start();
     load.resume();
   }
-  await load.after(50);
+  await alive(house, load.after(50));
   await load.stop();
   await settle(house);
   const a = await audit(house, sandbox, { seen: load.seen });

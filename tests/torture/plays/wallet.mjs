@@ -3,7 +3,7 @@ import { audit } from '../lib/audit.mjs';
 import { nano, usd } from '../lib/base.mjs';
 import { CALM, Load } from '../lib/load.mjs';
 import { must } from '../lib/tap.mjs';
-import { open, settle } from './kill.mjs';
+import { alive, open, settle } from './kill.mjs';
 
 // SIGTERM under load: whoever was let in is served to the end.
 export async function drained(t, run, { rounds, ...how }) {
@@ -13,7 +13,7 @@ export async function drained(t, run, { rounds, ...how }) {
   for (let i = 0; i < rounds; i++) {
     const load = new Load(house, { rng: run.rng, keys: [house.keys['rich@example.com'].key], mix: CALM, clients: 64 });
     load.run();
-    await load.after(run.rng.between(100, 600));
+    await alive(house, load.after(run.rng.between(100, 600)));
     const began = performance.now();
     house.child.kill('SIGTERM');
     load.once('answer', function look(r) {
@@ -65,13 +65,13 @@ export async function greedy(t, run, { capped = false, kills = 0, ...how }) {
   }));
   load.run();
   for (let i = 0; i < kills; i++) {
-    await load.after(run.rng.between(3, 25));
+    await alive(house, load.after(run.rng.between(3, 25)));
     load.pause();
     await house.kill();
     await house.start();
     load.resume();
   }
-  await over;
+  await alive(house, over);
   await load.stop();
   await settle(house);
   const a = await audit(house, sandbox, { seen: load.seen });
