@@ -43,13 +43,14 @@
     ABOUT(FINISH, 27, TEXT, "finish_reason")                                                       \
     ABOUT(ERROR, 28, TEXT, "error")                                                                \
     ABOUT(MARKUP, 29, INT, "markup_ppm")                                                           \
-    ABOUT(COST_REPORTED, 30, INT, "cost_reported_nano")
+    ABOUT(COST_REPORTED, 30, INT, "cost_reported_nano")                                            \
+    ABOUT(WRITTEN_OFF, 31, INT, "written_off_nano")
 
 enum about_tag {
 #define ABOUT(name, tag, kind, json) ABOUT_##name = (tag),
     ABOUT_TABLE(ABOUT)
 #undef ABOUT
-        ABOUT__COUNT = 31
+        ABOUT__COUNT = 32
 };
 
 /* Fields of one or several abouts, later ones over earlier ones. */

@@ -104,6 +104,7 @@ struct call {
     bool loading, ready; /* the key is being loaded; the body is there */
 
     struct call_request rq;
+    char model[MODEL_BYTES_MAX]; /* of rq.model: it outlives the body, for answer and log */
 
     /* limit */
     struct limits_taken taken;

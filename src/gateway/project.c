@@ -19,12 +19,14 @@ struct rollup {
     struct sum slot[SLOTS];
     size_t n;
     struct arena text;
+    struct buf detail; /* of the line in the making */
 };
 
 struct rollup *rollup_new(void)
 {
     struct rollup *r = mem_zalloc(sizeof(*r));
     arena_init(&r->text, 16u * 1024, TEXT_BYTES);
+    buf_init(&r->detail, 4096);
     return r;
 }
 
@@ -38,8 +40,10 @@ static void clear(struct rollup *r)
 
 void rollup_free(struct rollup **r)
 {
-    if (*r != NULL)
+    if (*r != NULL) {
         arena_fini(&(*r)->text);
+        buf_fini(&(*r)->detail);
+    }
     mem_free(*r);
     *r = NULL;
 }
@@ -100,19 +104,34 @@ static void read_abouts(const struct ledger_outcome *o, struct about *a)
     about_read(a, o->end_about);
 }
 
-static void add_line(struct store_conn *conn, const struct ledger_outcome *o, const struct about *a)
+/* What no search and no sum asks for. */
+static void detail(struct gateway *g, const struct ledger_outcome *o, const struct about *a)
+{
+    static const enum about_tag kept[] = {ABOUT_PRODUCT,   ABOUT_STREAM,     ABOUT_UPSTREAM_MODEL,
+                                          ABOUT_ERROR,     ABOUT_CACHE_READ, ABOUT_CACHE_WRITE,
+                                          ABOUT_REASONING, ABOUT_PRICE,      ABOUT_RULE,
+                                          ABOUT_MARKUP,    ABOUT_FIRST_BYTE, ABOUT_COST_REPORTED};
+    struct buf *b = &g->rollup->detail;
+    buf_reset(b);
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        about_put_text(b, kept[i], about_text(a, kept[i]));
+    about_put_text(b, ABOUT_UPSTREAM_ID,
+                   o->upstream_id.n != 0 ? o->upstream_id : about_text(a, ABOUT_UPSTREAM_ID));
+    about_put_int(b, ABOUT_ATTEMPT, o->attempts);
+    about_put_int(b, ABOUT_WRITTEN_OFF, o->written_off.v);
+}
+
+static void add_line(struct gateway *g, struct store_conn *conn, const struct ledger_outcome *o,
+                     const struct about *a)
 {
     struct id user = about_id(a, ABOUT_USER), key = about_id(a, ABOUT_KEY);
-    store_put(conn, SQL_USAGE_ADD, "bbbbttttiiitiiiiiinnniiiiiiii", bytes_of(&o->call),
-              bytes_of(&o->wallet), bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
-              about_text(a, ABOUT_PROVIDER), about_text(a, ABOUT_UPSTREAM_MODEL), o->upstream_id,
-              about_int(a, ABOUT_PRODUCT), about_int(a, ABOUT_STREAM), about_int(a, ABOUT_STATUS),
-              about_text(a, ABOUT_ERROR), about_int(a, ABOUT_BASIS), about_int(a, ABOUT_INPUT),
-              about_int(a, ABOUT_OUTPUT), about_int(a, ABOUT_CACHE_READ),
-              about_int(a, ABOUT_CACHE_WRITE), about_int(a, ABOUT_REASONING), o->charge, o->cost,
-              o->written_off, about_int(a, ABOUT_PRICE), about_int(a, ABOUT_RULE),
-              about_int(a, ABOUT_MARKUP), (int64_t)o->attempts, about_int(a, ABOUT_STARTED),
-              about_int(a, ABOUT_FIRST_BYTE), o->ended_us, (int64_t)o->unresolved);
+    detail(g, o, a);
+    store_put(conn, SQL_USAGE_ADD, "bbbbttiiiinniiib", bytes_of(&o->wallet), bytes_of(&o->call),
+              bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
+              about_text(a, ABOUT_PROVIDER), about_int(a, ABOUT_STATUS), about_int(a, ABOUT_BASIS),
+              about_int(a, ABOUT_INPUT), about_int(a, ABOUT_OUTPUT), o->charge, o->cost,
+              about_int(a, ABOUT_STARTED), o->ended_us, (int64_t)o->unresolved,
+              buf_str(&g->rollup->detail));
 }
 
 static enum err outcome(void *gateway, struct store_conn *conn, const struct ledger_outcome *o)
@@ -122,14 +141,15 @@ static enum err outcome(void *gateway, struct store_conn *conn, const struct led
     if (o->attempts == 0)
         return OK; /* nothing left the house */
     read_abouts(o, &a);
-    add_line(conn, o, &a);
+    add_line(g, conn, o, &a);
     if (g->rollup->n > SLOTS / 2 || g->rollup->text.over) {
         enum err e = flush(g, conn);
         if (e != OK)
             return e;
     }
     struct sum *s = slot_of(g->rollup, o->wallet, about_id(&a, ABOUT_KEY),
-                            about_text(&a, ABOUT_MODEL), o->ended_us / US_PER_HOUR);
+                            about_text(&a, ABOUT_MODEL),
+                            id_wall_ms(o->call) / 1000 * US_PER_S / US_PER_HOUR);
     s->requests++;
     s->failed += about_int(&a, ABOUT_STATUS) >= 400;
     s->input += about_int(&a, ABOUT_INPUT);

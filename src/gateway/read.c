@@ -54,6 +54,8 @@ static enum err read_model(struct reading *r, const struct json_walk *w)
             return wrong(r, ERR_INVALID_REQUEST, "model", "has blanks or control characters.");
     if (str_ends(rq->model, STR(":online")))
         return wrong(r, ERR_UNSUPPORTED_PARAMETER, "model", "with ':online' is not sold here.");
+    memcpy(r->c->model, rq->model.p, rq->model.n);
+    rq->model = str_of(r->c->model, rq->model.n);
     rq->model_at = (size_t)(w->value.p - rq->body.p);
     rq->model_n = w->value.n;
     return OK;

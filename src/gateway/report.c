@@ -73,31 +73,35 @@ enum err gateway_who(struct gateway *g, const struct http_request *r, unsigned s
 
 static void generation_json(const struct store_query *q, struct str id, struct buf *b)
 {
-    int64_t started = store_i64(q, 13), first = store_i64(q, 14), ended = store_i64(q, 15);
-    int64_t in = store_i64(q, 8), out = store_i64(q, 9);
-    int status = (int)store_i64(q, 4);
+    struct about a = {0};
+    about_read(&a, store_str(q, 9));
+    int64_t started = store_i64(q, 6), ended = store_i64(q, 7);
+    int64_t first = about_int(&a, ABOUT_FIRST_BYTE);
+    int64_t in = store_i64(q, 3), out = store_i64(q, 4);
+    int status = (int)store_i64(q, 1);
     buf_add(b, STR("{\"data\":{"));
     buf_json_member(b, "id", id);
-    buf_json_nano_number(b, "total_cost", store_nano(q, 12));
-    buf_json_nano_number(b, "usage", store_nano(q, 12));
+    buf_json_nano_number(b, "total_cost", store_nano(q, 5));
+    buf_json_nano_number(b, "usage", store_nano(q, 5));
     buf_json_time(b, "created_at", started);
-    buf_json_member(b, "model", store_str(q, 2));
-    buf_json_bool(b, "streamed", store_i64(q, 7) != 0);
+    buf_json_member(b, "model", store_str(q, 0));
+    buf_json_bool(b, "streamed", about_int(&a, ABOUT_STREAM) != 0);
     buf_json_bool(b, "cancelled", status == 499);
     buf_json_i64(b, "status", status);
     buf_json_i64(b, "tokens_prompt", in);
     buf_json_i64(b, "tokens_completion", out);
     buf_json_i64(b, "native_tokens_prompt", in);
     buf_json_i64(b, "native_tokens_completion", out);
-    buf_json_i64(b, "native_tokens_cached", store_i64(q, 10));
-    buf_json_i64(b, "native_tokens_reasoning", store_i64(q, 11));
+    buf_json_i64(b, "native_tokens_cached", about_int(&a, ABOUT_CACHE_READ));
+    buf_json_i64(b, "native_tokens_reasoning", about_int(&a, ABOUT_REASONING));
     buf_json_i64(b, "latency", first > started ? (first - started) / 1000 : 0);
     buf_json_i64(b, "generation_time", first != 0 && ended > first ? (ended - first) / 1000 : 0);
-    buf_json_member(b, "basis", str_c(basis_name(store_i64(q, 6))));
-    buf_json_bool(b, "unresolved", store_i64(q, 16) != 0);
+    buf_json_member(b, "basis", str_c(basis_name(store_i64(q, 2))));
+    buf_json_bool(b, "unresolved", store_i64(q, 8) != 0);
     buf_add(b, STR("}}"));
 }
 
+/* Another team's is not there. */
 static enum err generation_read(struct gateway *g, struct id call, struct id team, struct str id,
                                 struct buf *out)
 {
@@ -106,11 +110,9 @@ static enum err generation_read(struct gateway *g, struct id call, struct id tea
     enum err e = store_reader_begin(g->o.store, &conn);
     if (e != OK)
         return e;
-    e = store_start(conn, SQL_USAGE_GET, &q, "b", bytes_of(&call));
+    e = store_start(conn, SQL_USAGE_GET, &q, "bb", bytes_of(&team), bytes_of(&call));
     if (e == OK)
         e = store_step(q);
-    if (e == OK && !id_eq(id_of(store_str(q, 0)), team))
-        e = ERR_END; /* another team's is not there */
     if (e == OK)
         generation_json(q, id, out);
     store_finish(&q);
@@ -158,17 +160,28 @@ static void model_sums(struct buf *b, struct str model, const struct gateway_usa
     buf_byte(b, '}');
 }
 
+/* The least id of a call that began at the time. */
+static struct id id_from(int64_t wall_us)
+{
+    struct id id = {{0}};
+    uint64_t ms = wall_us > 0 ? (uint64_t)(wall_us + 999) / 1000 : 0;
+    for (int i = 5; i >= 0; i--, ms >>= 8)
+        id.b[i] = (uint8_t)ms;
+    return id;
+}
+
 /* By hour when the period fits hours, else by line. */
 static enum err by_model(struct store_conn *conn, struct id team, int64_t start_us, int64_t end_us,
                          int64_t now_us, struct gateway_usage_sums *all, struct buf *b)
 {
     struct store_query *q = NULL;
     bool hours = start_us % US_PER_HOUR == 0 && (end_us % US_PER_HOUR == 0 || end_us >= now_us);
+    struct id first = id_from(start_us), behind = id_from(end_us);
     int64_t end_hour = (end_us + US_PER_HOUR - 1) / US_PER_HOUR;
     enum err e = hours ? store_start(conn, SQL_USAGE_BY_MODEL, &q, "bii", bytes_of(&team),
                                      start_us / US_PER_HOUR, end_hour)
-                       : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bii", bytes_of(&team),
-                                     start_us, end_us);
+                       : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bbb", bytes_of(&team),
+                                     bytes_of(&first), bytes_of(&behind));
     buf_byte(b, '[');
     while (e == OK && (e = store_step(q)) == OK) {
         struct gateway_usage_sums s = {store_i64(q, 1), store_i64(q, 2), store_i64(q, 3),
@@ -188,10 +201,13 @@ static enum err recent_lines(struct store_conn *conn, struct id team, int64_t st
                              int64_t end_us, int64_t limit, struct buf *b)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_USAGE_RECENT, &q, "biii", bytes_of(&team), start_us, end_us,
-                             limit);
+    struct id first = id_from(start_us), behind = id_from(end_us);
+    enum err e = store_start(conn, SQL_USAGE_RECENT, &q, "bbbi", bytes_of(&team), bytes_of(&first),
+                             bytes_of(&behind), limit);
     buf_byte(b, '[');
     while (e == OK && (e = store_step(q)) == OK) {
+        struct about a = {0};
+        about_read(&a, store_str(q, 9));
         buf_json_comma(b);
         buf_byte(b, '{');
         buf_json_time(b, "timestamp", store_i64(q, 0));
@@ -203,8 +219,8 @@ static enum err recent_lines(struct store_conn *conn, struct id team, int64_t st
         buf_json_member(b, "status", store_i64(q, 6) < 400 ? STR("completed") : STR("failed"));
         buf_json_i64(b, "http_status", store_i64(q, 6));
         buf_json_member(b, "basis", str_c(basis_name(store_i64(q, 7))));
-        buf_json_bool(b, "stream", store_i64(q, 8) != 0);
-        if (store_i64(q, 9) != 0)
+        buf_json_bool(b, "stream", about_int(&a, ABOUT_STREAM) != 0);
+        if (store_i64(q, 8) != 0)
             buf_json_bool(b, "unresolved", true);
         buf_byte(b, '}');
     }
@@ -258,7 +274,9 @@ enum err gateway_unresolved_json(struct gateway *g, struct store_conn *conn, str
         member_id(json, "key_id", "key_", store_str(q, 2));
         buf_json_member(json, "model", store_str(q, 3));
         buf_json_member(json, "provider", store_str(q, 4));
-        buf_json_member(json, "upstream_id", store_str(q, 5));
+        struct about a = {0};
+        about_read(&a, store_str(q, 5));
+        buf_json_member(json, "upstream_id", about_text(&a, ABOUT_UPSTREAM_ID));
         buf_json_i64(json, "status", store_i64(q, 6));
         buf_json_nano(json, "charged", store_nano(q, 7));
         buf_json_time(json, "started_at", store_i64(q, 8));
@@ -296,8 +314,7 @@ static void differs(struct buf *report, const struct team_sum *a, const struct t
                (long long)(b->there ? b->amount : 0));
 }
 
-/* Lines against hours, team by team; both come sorted by team. The hours count charges before
- * write-offs, so those are compared by lines only where there were any. */
+/* Lines against hours, team by team; both come sorted by team. */
 enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64_t *ret_lines,
                               uint64_t *ret_mismatches, struct buf *report)
 {
@@ -314,7 +331,7 @@ enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64
         e = next_sum(hours, &b);
     while (e == OK && (a.there || b.there)) {
         int order = !a.there ? 1 : !b.there ? -1 : str_cmp(a.team, b.team);
-        bool same = order == 0 && a.lines == b.lines && a.amount <= b.amount;
+        bool same = order == 0 && a.lines == b.lines && a.amount == b.amount;
         if (!same) {
             wrong++;
             differs(report, order <= 0 ? &a : &(struct team_sum){.there = false},

@@ -23,7 +23,7 @@
 #define WAL_CHECKPOINT_PAGES 1000
 #define WAL_RESTART_PAGES 4000
 #define WAL_LAID_BYTES ((size_t)(WAL_CHECKPOINT_PAGES + 200) * (PAGE + 24))
-#define WAL_LIMIT_BYTES (8 * 1024 * 1024)
+#define WAL_LIMIT_BYTES (64 * 1024 * 1024)
 /* A restart holds the writer's lock while it waits for readers: never for long. */
 #define RESTART_WAIT_MS 10
 #define WRITER_WAIT_MS 2000

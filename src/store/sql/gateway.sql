@@ -1,13 +1,10 @@
 -- Usage lines, their sums by hour, and what customers and operators read of them.
 
 -- name: USAGE_ADD
-INSERT INTO usage (id, team, user_id, key_id, model, provider, upstream_model, upstream_id, product,
-    stream, status, error, basis, input_tokens, output_tokens, cache_read_tokens,
-    cache_write_tokens, reasoning_tokens, charge, cost, written_off, price_id, rule_id, markup_ppm,
-    attempts, started_us, first_byte_us, ended_us, unresolved)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29)
-ON CONFLICT (id) DO NOTHING;
+INSERT INTO usage (team, id, user_id, key_id, model, provider, status, basis, input_tokens,
+    output_tokens, charge, cost, started_us, ended_us, unresolved, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (team, id) DO NOTHING;
 
 -- name: USAGE_HOUR_ADD
 INSERT INTO usage_hour (team, hour, key_id, model, requests, failed, input_tokens, output_tokens,
@@ -23,9 +20,9 @@ ON CONFLICT (team, hour, key_id, model) DO UPDATE SET
     cost = usage_hour.cost + excluded.cost;
 
 -- name: USAGE_GET
-SELECT team, key_id, model, provider, status, error, basis, stream, input_tokens, output_tokens,
-    cache_read_tokens, reasoning_tokens, charge, started_us, first_byte_us, ended_us, unresolved
-FROM usage WHERE id = $1;
+SELECT model, status, basis, input_tokens, output_tokens, charge, started_us, ended_us, unresolved,
+    detail
+FROM usage WHERE team = $1 AND id = $2;
 
 -- name: USAGE_BY_MODEL
 SELECT model, CAST(sum(requests) AS bigint), CAST(sum(input_tokens) AS bigint),
@@ -33,26 +30,26 @@ SELECT model, CAST(sum(requests) AS bigint), CAST(sum(input_tokens) AS bigint),
 FROM usage_hour WHERE team = $1 AND hour >= $2 AND hour < $3
 GROUP BY model ORDER BY 5 DESC, 1;
 
--- The hours at both ends of a period, when it does not begin or end on the hour.
+-- By line, when a period does not begin and end on the hour. The bounds are ids: they begin with the
+-- time at which the call did.
 -- name: USAGE_BY_MODEL_EXACT
 SELECT model, CAST(count(*) AS bigint), CAST(sum(input_tokens) AS bigint),
     CAST(sum(output_tokens) AS bigint), CAST(sum(charge) AS bigint)
-FROM usage WHERE team = $1 AND ended_us >= $2 AND ended_us < $3
+FROM usage WHERE team = $1 AND id >= $2 AND id < $3
 GROUP BY model ORDER BY 5 DESC, 1;
 
 -- name: USAGE_RECENT
-SELECT ended_us, id, model, input_tokens, output_tokens, charge, status, basis, stream, unresolved,
-    error
-FROM usage WHERE team = $1 AND ended_us >= $2 AND ended_us < $3
-ORDER BY ended_us DESC LIMIT $4;
+SELECT started_us, id, model, input_tokens, output_tokens, charge, status, basis, unresolved, detail
+FROM usage WHERE team = $1 AND id >= $2 AND id < $3
+ORDER BY id DESC LIMIT $4;
 
 -- name: USAGE_UNRESOLVED
-SELECT id, team, key_id, model, provider, upstream_id, status, charge, started_us, ended_us, basis
+SELECT id, team, key_id, model, provider, detail, status, charge, started_us, ended_us, basis
 FROM usage WHERE unresolved = 1 ORDER BY ended_us DESC LIMIT 1000;
 
 -- What usage says that a team was charged, and what the ledger posted from it.
 -- name: USAGE_SUM_BY_TEAM
-SELECT team, CAST(count(*) AS bigint), CAST(sum(charge - written_off) AS bigint) FROM usage
+SELECT team, CAST(count(*) AS bigint), CAST(sum(charge) AS bigint) FROM usage
 GROUP BY team ORDER BY team;
 
 -- name: USAGE_HOUR_SUM_BY_TEAM
