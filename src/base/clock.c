@@ -66,15 +66,27 @@ static int64_t time_of_day(int64_t wall_us)
     return rest < 0 ? rest + US_PER_DAY : rest;
 }
 
+/* `n` digits at p. */
+static void put_digits(char *p, int64_t v, int n)
+{
+    for (int i = n - 1; i >= 0; i--, v /= 10)
+        p[i] = (char)('0' + v % 10);
+}
+
 struct str clock_rfc3339(int64_t wall_us, char text[CLOCK_TEXT_MAX])
 {
     int64_t days = floor_div(wall_us, US_PER_DAY);
     int64_t ms = time_of_day(wall_us) / 1000;
     struct civil c = civil_of(days);
-    int n = snprintf(text, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                     (int)(c.year % 10000), c.month, c.day, (int)(ms / 3600000),
-                     (int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
-    return str_of(text, (size_t)n);
+    memcpy(text, "0000-00-00T00:00:00.000Z", 25);
+    put_digits(text, c.year % 10000, 4);
+    put_digits(text + 5, c.month, 2);
+    put_digits(text + 8, c.day, 2);
+    put_digits(text + 11, ms / 3600000, 2);
+    put_digits(text + 14, ms / 60000 % 60, 2);
+    put_digits(text + 17, ms / 1000 % 60, 2);
+    put_digits(text + 20, ms % 1000, 3);
+    return str_of(text, 24);
 }
 
 struct str clock_http_date(int64_t wall_us, char text[CLOCK_TEXT_MAX])

@@ -68,11 +68,34 @@ static size_t bad_utf8(struct str t, size_t i, size_t end)
     return i;
 }
 
+/* Does a byte of the word end a run of plain text: a quote, a backslash, a control byte, or one that
+ * is not ASCII? (The usual tests for a zero byte in a word, after what is looked for is xored out.) */
+static bool is_plain_word(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t quote = w ^ (ones * '"'), back = w ^ (ones * '\\');
+    uint64_t hit = ((quote - ones) & ~quote) | ((back - ones) & ~back) |
+                   ((w - ones * 0x20) & ~w) | w;
+    return (hit & highs) == 0;
+}
+
+static size_t skip_plain(struct str t, size_t i)
+{
+    uint64_t w;
+    while (i + sizeof(w) <= t.n) {
+        memcpy(&w, t.p + i, sizeof(w));
+        if (!is_plain_word(w))
+            break;
+        i += sizeof(w);
+    }
+    return i;
+}
+
 static size_t scan_string(struct scan *s, size_t i)
 {
     size_t start = ++i;
     bool high = false;
-    while (i < s->t.n) {
+    while ((i = skip_plain(s->t, i)) < s->t.n) {
         unsigned char c = (unsigned char)s->t.p[i];
         if (c == '"') {
             if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
