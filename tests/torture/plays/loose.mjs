@@ -33,7 +33,8 @@ export async function loose(t, run, { durability, n, ...how }) {
 
 // Clients that leave, upstreams that stall, hang and cut: each hold ends, and is charged or listed.
 export async function stalled(t, run, { clients }) {
-  const { house, sandbox } = await open(t, run, { users: { 'rich@example.com': '1000' } });
+  const config = { upstream: { first_byte_timeout: '3s', idle_timeout: '2s', total_timeout: '6s' } };
+  const { house, sandbox } = await open(t, run, { config, users: { 'rich@example.com': '1000' } });
   const load = new Load(house, { rng: run.rng, keys: keysOf(house) });
   const kinds = ['sandbox/stall-3', 'plain-stall', 'plain-hang', 'sandbox/delay-600000', 'sandbox/cut-3', 'plain-cut', 'plain-long',
     'quick-stream', 'sandbox/slow-body-600000', 'sandbox/processing-600000'];
