@@ -1,6 +1,9 @@
 /* What an answer shows of the upstream, and what the customer sees instead. */
 #include "gateway/steps.h"
 
+/* id, model, provider, usage once each, and usage's new value, leave room for so many more. */
+#define REPEATED_MAX (EDITS_MAX - 5)
+
 /* Removal of members with the right commas: before the first member that stays, up to that one;
  * after
  * it, from the end of the value before. */
@@ -76,13 +79,17 @@ void answer_look(struct call *c, struct str object, bool drop_usage, struct aren
 {
     *v = (struct answer_view){.last_edit_at = 0};
     struct cutter cut = {.edits = &v->edits, .lead = SIZE_MAX};
-    unsigned seen = 0;
+    unsigned seen = 0, repeated = 0;
     struct json_walk w = json_walk_of(object);
     while (json_next(&w)) {
         size_t value_at = (size_t)(w.value.p - object.p), end = value_at + w.value.n;
         enum answer_member m = member_of(w.key);
         bool twice = m != A_OTHER && (seen & 1u << m) != 0; /* a repeated member goes */
         seen |= 1u << m;
+        if (twice && ++repeated > REPEATED_MAX) {
+            v->broken = true;
+            break;
+        }
         if (m == A_PROVIDER || (m == A_USAGE && drop_usage) || twice)
             cut_member(&cut, w.at, end);
         else
@@ -105,6 +112,8 @@ void answer_look(struct call *c, struct str object, bool drop_usage, struct aren
             v->choices_at = value_at;
         }
     }
+    if (!cut.kept && cut.lead != SIZE_MAX) /* nothing else was in it */
+        edits_add(&v->edits, cut.lead, cut.prev_end - cut.lead, STR(""));
 }
 
 static int64_t text_of(struct str message)

@@ -77,6 +77,7 @@ struct answer_view {
     struct edits edits;
     size_t choices_at; /* where the value of `choices` starts; 0: none */
     size_t last_edit_at; /* start of the last member that was edited or removed */
+    bool broken; /* it repeats its members beyond what edits can mend */
 };
 
 /* What the events of a stream have in common (events.c). */

@@ -157,11 +157,18 @@ static void refused_settled(struct call *c)
     call_done(c);
 }
 
+/* A kept connection that the upstream had closed: the same again, on another one. */
+static bool is_stale(const struct call *c, const struct upstream_failure *f)
+{
+    return f->reused && !f->response_bytes && c->x != NULL && !c->started &&
+           c->attempts < c->gl->g->o.attempts_max;
+}
+
 void call_attempt_failed(struct call *c, const struct upstream_failure *f, bool may_retry)
 {
     if (f != NULL)
         observe_add(METRIC_UPSTREAM_FAILED, 1);
-    if (f != NULL && may_retry && call_may_try_again(c)) {
+    if (f != NULL && may_retry && (is_stale(c, f) || call_may_try_again(c))) {
         observe_add(METRIC_RETRIES, 1);
         buf_reset(&c->answer);
         c->status = 0;

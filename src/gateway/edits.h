@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 
-#define EDITS_MAX 5
+#define EDITS_MAX 7
 
 /* A replacement in a JSON text: [at, at+n) becomes `text`. */
 struct edit {

@@ -4,19 +4,40 @@ import { exactMember, idBytes, nano, usd } from './base.mjs';
 import { chargeByCost, chargeOf, isPriced } from './model.mjs';
 
 const BASIS = ['none', 'provider_usage', 'provider_cost', 'estimated'];
-const USAGE = ['id', 'team', 'key_id', 'model', 'stream', 'status', 'error', 'basis', 'input_tokens', 'output_tokens',
-  'cache_read_tokens', 'charge', 'written_off', 'unresolved', 'attempts', 'upstream_id', 'ended_us'];
+const USAGE = ['id', 'team', 'key_id', 'model', 'status', 'basis', 'input_tokens', 'output_tokens', 'charge', 'unresolved',
+  'ended_us', 'detail'];
+// Tags of the packed detail that matter here (src/gateway/about.h).
+const DETAIL = { 21: 'cache_read_tokens', 28: 'error', 31: 'written_off' };
+
+// One byte of tag, one of length (255: two more follow), the value; numbers are little-endian.
+function unpack(hex) {
+  const b = Buffer.from(hex.slice(2), 'hex');
+  const found = { cache_read_tokens: 0n, error: '', written_off: 0n };
+  for (let i = 0; i + 1 < b.length;) {
+    const name = DETAIL[b[i]];
+    const long = b[i + 1] === 255;
+    const n = long ? b.readUInt16LE(i + 2) : b[i + 1];
+    i += long ? 4 : 2;
+    const value = b.subarray(i, i + n);
+    if (name === 'error') found.error = value.toString();
+    else if (name) found[name] = BigInt(`0x${Buffer.from(value).reverse().toString('hex') || '0'}`);
+    i += n;
+  }
+  return found;
+}
 
 export async function usageLines(house) {
   const rows = await house.sql(`SELECT ${USAGE.join(', ')} FROM usage`);
-  return new Map(rows.map((row) => {
+  const lines = new Map(rows.map((row) => {
     const line = Object.fromEntries(USAGE.map((name, i) => [name, row[i]]));
-    for (const name of ['input_tokens', 'output_tokens', 'cache_read_tokens', 'charge', 'written_off'])
-      line[name] = BigInt(line[name]);
+    for (const name of ['input_tokens', 'output_tokens', 'charge']) line[name] = BigInt(line[name]);
+    Object.assign(line, unpack(line.detail));
     line.unresolved = line.unresolved === '1';
     line.basis = BASIS[line.basis];
     return [line.id, line];
   }));
+  if (lines.size !== rows.length) throw new Error('findings: a call has two usage lines');
+  return lines;
 }
 
 const byModel = (line) =>
