@@ -1,7 +1,7 @@
 /* What an operator does to the house: users, keys, credit, providers, routes, prices, rules,
- * limits,
- * proofs, backups. One function per operation, called by name with JSON arguments, so that the
- * command line works alike beside a running server (through its socket) and on the store itself.
+ * limits, proofs, backups. One function per operation, called by name with JSON arguments, so
+ * that the command line works alike beside a running server (through its socket) and on the store
+ * itself.
  *
  * Owns: the table of operations.
  * Needs: the keepers, the gateway, outbound.

@@ -1,8 +1,7 @@
 /* The operator's door: a unix socket of the running server, and the way in from a verb.
  *
  * Wire: four bytes of length (big-endian) and a JSON object, both ways. Request
- * {"op":…,"args":{…}};
- * answer {"ok":true,"result":…} or {"ok":false,"code":…,"message":…}.
+ * {"op":…,"args":{…}}; answer {"ok":true,"result":…} or {"ok":false,"code":…,"message":…}.
  *
  * Owns: the socket file and its threads (at most 8 operations at once).
  * Needs: admin.

@@ -1,5 +1,5 @@
 /* The operator's verbs.
- * Owns: the table.  Threads: one.  Errors: exit status. */
+ * Owns: the table. Threads: one. Errors: exit status. */
 #ifndef APP_VERBS_H
 #define APP_VERBS_H
 

@@ -2,8 +2,8 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 
-/* The plain SHA-256 functions are deprecated in favour of EVP, which allocates for every digest; keys
- * are hashed for every call. */
+/* The plain SHA-256 functions are deprecated in favour of EVP, which allocates for every digest;
+ * keys are hashed for every call. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -95,7 +95,8 @@ void crypto_sha256(struct str s, uint8_t ret_hash[CRYPTO_HASH_LEN])
     digest(thread_ctx(), s, STR(""), ret_hash);
 }
 
-/* The states behind the two padded keys. A process has one pepper, so the last key is remembered. */
+/* The states behind the two padded keys. A process has one pepper, so the last key is remembered.
+ */
 struct keyed {
     uint8_t key[CRYPTO_KEY_LEN];
     SHA256_CTX inner, outer;

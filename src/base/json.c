@@ -68,8 +68,9 @@ static size_t bad_utf8(struct str t, size_t i, size_t end)
     return i;
 }
 
-/* Does a byte of the word end a run of plain text: a quote, a backslash, a control byte, or one that
- * is not ASCII? (The usual tests for a zero byte in a word, after what is looked for is xored out.) */
+/* Does a byte of the word end a run of plain text: a quote, a backslash, a control byte, or one
+ * that is not ASCII? (The usual tests for a zero byte in a word, after what is looked for is
+ * xored out.) */
 static bool is_plain_word(uint64_t w)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;

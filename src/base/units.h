@@ -1,9 +1,10 @@
 /* Money. Ledger amounts are nano-dollars (1e-9), prices pico-dollars (1e-12) per unit.
  *
- * Owns: the only arithmetic on money, and the only decimal scanner for it.  Threads: any.
- * Memory: none.  Units: as the types say; a one-member struct each, so that mixing does not
+ * Owns: the only arithmetic on money, and the only decimal scanner for it. Threads: any.
+ * Memory: none. Units: as the types say; a one-member struct each, so that mixing does not
  * compile.
- * Errors: an addition that would wrap is ERR_LIMIT; text that is no amount is ERR_INVALID_REQUEST.
+ * Errors: an addition that would wrap is ERR_LIMIT; text that is no amount is
+ * ERR_INVALID_REQUEST.
  * Always: no floating point; one rounding per call (charges up, refunds down). */
 #ifndef BASE_UNITS_H
 #define BASE_UNITS_H

@@ -260,8 +260,8 @@ void cli_help(const struct cli_verb *const *tables, const char *verb, struct buf
             any |= wanted;
         }
     if (verb == NULL)
-        buf_add(b, STR("\n'tollgate help VERB' tells more. Exit status: 0 done, 1 refused or "
-                       "failed, 2 wrong usage.\n"));
+        buf_add(b, STR("\n'tollgate help VERB' tells more.\n"
+                       "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n"));
     else if (!any)
         buf_printf(b, "There is no verb '%s'.\n", verb);
 }

@@ -1,5 +1,5 @@
 /* `tollgate chat`.
- * Owns: nothing.  Threads: one.  Errors: exit status. */
+ * Owns: nothing. Threads: one. Errors: exit status. */
 #ifndef CLI_CHAT_H
 #define CLI_CHAT_H
 

@@ -5,10 +5,10 @@
  * Threads: one.
  * Memory: the process ends with the verb.
  * Units: money as decimal text in dollars.
- * Errors: exit status 0 done, 1 refused or failed (why, and what to do, on standard error), 2 wrong
- * usage.
- * Always: --json prints one JSON document on standard output; words for people go to standard error
- * or, without --json, to standard output; colour only on a terminal. */
+ * Errors: exit status 0 done, 1 refused or failed (why, and what to do, on standard error), 2
+ * wrong usage.
+ * Always: --json prints one JSON document on standard output; words for people go to standard
+ * error or, without --json, to standard output; colour only on a terminal. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
@@ -64,8 +64,7 @@ bool cli_flag(const struct cli_args *a, const char *option);
 int cli_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int cli_wrong_usage(const struct cli_args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints a JSON result: as it is with --json, else an object as lines, an array as a table that
- * fits
- * the terminal. */
+ * fits the terminal. */
 void cli_print(const struct cli_args *a, struct str json);
 /* A completion script for the shell: "bash", "zsh", "fish". ERR_INVALID_REQUEST for another. */
 MUST enum err cli_completion(const struct cli_verb *const *tables, const char *shell,

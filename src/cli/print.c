@@ -32,8 +32,7 @@ static size_t width_of(struct str s)
 }
 
 /* A value as people read it. Control characters are shown as blanks, so that no name can write on
- * the
- * terminal. */
+ * the terminal. */
 static struct str text_of(struct arena *a, struct str value)
 {
     struct str s = value;

@@ -194,8 +194,8 @@ static enum err hold(struct sse *s, struct str *in, struct search at)
     return ERR_END;
 }
 
-/* What nearly every event of the APIs is: one line of data and a blank line, both ended by LF. Found
- * by two searches instead of a look at every byte. */
+/* What nearly every event of the APIs is: one line of data and a blank line, both ended by LF.
+ * Found by two searches instead of a look at every byte. */
 static bool quick(struct sse *s, struct str *in, struct sse_event *ret_event)
 {
     if (!str_starts(*in, STR("data: ")))

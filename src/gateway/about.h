@@ -1,9 +1,9 @@
-/* What the gateway writes into the ledger's opaque `about` fields: tagged values, packed, since they
- * are in every record of the journal. A value is one byte of tag, one of length (255: two more bytes of
- * length follow, little-endian) and its bytes; an integer is little-endian without its leading zero
- * bytes. Unknown tags are passed over.
+/* What the gateway writes into the ledger's opaque `about` fields: tagged values, packed, since
+ * they are in every record of the journal. A value is one byte of tag, one of length (255: two
+ * more bytes of length follow, little-endian) and its bytes; an integer is little-endian without
+ * its leading zero bytes. Unknown tags are passed over.
  *
- * Owns: the format.  Threads: any.  Memory: slices of the input.
+ * Owns: the format. Threads: any. Memory: slices of the input.
  * Errors: a broken about reads as empty fields. */
 #ifndef GATEWAY_ABOUT_H
 #define GATEWAY_ABOUT_H

@@ -5,8 +5,7 @@
 #define REPEATED_MAX (EDITS_MAX - 5)
 
 /* Removal of members with the right commas: before the first member that stays, up to that one;
- * after
- * it, from the end of the value before. */
+ * after it, from the end of the value before. */
 struct cutter {
     struct edits *edits;
     size_t lead, prev_end;

@@ -1,10 +1,10 @@
 /* The events of a stream, one by one: what becomes of each.
  *
- * Most are copied without a look inside. Events of one stream begin alike up to their text and end
- * alike behind it, so what the first became is kept:
+ * Most are copied without a look inside. Events of one stream begin alike up to their text and
+ * end alike behind it, so what the first became is kept:
  *
- *   {"id":…,"model":…,"choices":[{"index":0,"delta":{"content":"   text   "},"finish_reason":null}]}
- *   |  prefix, rewritten once    |         same            |  no quote |        suffix             |
+ *   {"id":…,"model":…,"choices":[{"index":0,"delta":{"content":"  text  "},"finish_reason":…}]}
+ *   |  prefix, rewritten once   |          same             | no quote |       suffix         |
  */
 #include "gateway/steps.h"
 
@@ -104,9 +104,11 @@ static bool event_by_prefix(struct call *c, struct str data)
     struct str tail = str_from(data, s->prefix_n);
     bool null_end = str_ends(tail, null_usage);
     struct str looked = null_end ? str_upto(tail, tail.n - null_usage.n) : tail;
-    if (str_find(looked, STR("\"usage\"")) != SIZE_MAX ||
-        str_find(looked, STR("\"error\"")) != SIZE_MAX)
-        return false;
+    static const struct str ours[] = {{"\"usage\"", 7}, {"\"error\"", 7}, {"\"provider\"", 10},
+                                      {"\"model\"", 7}, {"\"id\"", 4}};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (str_find(looked, ours[i]) != SIZE_MAX)
+            return false;
     bool strip = null_end && !c->rq.include_usage;
     if (find_text(looked, &at, &end)) {
         c->ans.output_bytes += (int64_t)(end - at);
@@ -196,7 +198,7 @@ static bool event_look(struct call *c, struct str data)
     release_held_back(c);
     arena_reset(texts);
     answer_look(c, data, !c->rq.include_usage, texts, &v);
-    if (json_type_of(v.error) == JSON_OBJECT) {
+    if (json_type_of(v.error) == JSON_OBJECT || v.broken) {
         c->ans.failed = true;
         return false;
     }
@@ -211,6 +213,17 @@ static bool event_look(struct call *c, struct str data)
     return true;
 }
 
+/* Data that came in several lines leaves in one: JSON has line ends only between its tokens. */
+static struct str in_one_line(struct call *c, struct str data)
+{
+    char *p = c->sse.joined.p;
+    if (data.n != 0 && data.p == p)
+        for (size_t i = 0; i < data.n; i++)
+            if (p[i] == '\n')
+                p[i] = ' ';
+    return data;
+}
+
 /* A comment keeps connections alive; what it says is the upstream's own business. */
 bool event_relay(struct call *c, const struct sse_event *e)
 {
@@ -220,5 +233,6 @@ bool event_relay(struct call *c, const struct sse_event *e)
     }
     if (str_starts(e->data, STR("[DONE]")))
         return false;
-    return event_by_shape(c, e->data) || event_by_prefix(c, e->data) || event_look(c, e->data);
+    struct str data = in_one_line(c, e->data);
+    return event_by_shape(c, data) || event_by_prefix(c, data) || event_look(c, data);
 }

@@ -1,5 +1,5 @@
-/* Answers kept by Idempotency-Key: the same key and body again get the same answer, another body is
- * refused, one that is still being worked on is told so.
+/* Answers kept by Idempotency-Key: the same key and body again get the same answer, another body
+ * is refused, one that is still being worked on is told so.
  *
  * Owns: table idempotency.
  * Needs: store; the seal under which answers are kept.

@@ -1,10 +1,16 @@
 /* An answer that is one JSON text: buffered so that its head can carry the cost; a larger one
- * passes
- * through, its end held back until the usage in it is read. */
+ * passes through, its end held back until the usage in it is read. */
 #include "gateway/steps.h"
 
 #define TAIL_BYTES (64u * 1024)
 #define QUEUE_HIGH (512u * 1024)
+
+/* A JSON object, and all of it. */
+static bool is_whole_object(struct str value)
+{
+    size_t offset;
+    return json_type_of(value) == JSON_OBJECT && json_check(value, &offset) == OK;
+}
 
 static void count_buffered(struct call *c)
 {
@@ -15,30 +21,42 @@ static void count_buffered(struct call *c)
     }
 }
 
-/* The head of a large answer goes out before its cost is known. */
+/* The head of a large answer goes out before its cost is known, unless the usage stands in it. */
 static void large_begin(struct call *c)
 {
-    c->large = true;
-    call_keep_nothing(c);
-    if (c->x == NULL)
-        return;
+    struct arena *texts = &c->gl->texts;
     struct answer_view v;
     struct str pieces[2 * EDITS_MAX + 1];
+    struct buf usage;
     /* Members behind the point that has arrived stay as they are; walks end early there. */
     struct str seen = str_upto(buf_str(&c->answer), TAIL_BYTES);
-    answer_look(c, seen, false, http_arena(c->x), &v);
+    c->large = true;
+    call_keep_nothing(c);
+    buf_init(&usage, TAIL_BYTES + 4096);
+    arena_reset(texts);
+    answer_look(c, seen, false, texts, &v);
     const struct edit *last = v.edits.n != 0 ? &v.edits.e[v.edits.n - 1] : NULL;
     if (last != NULL && last->at + last->n >= seen.n)
         v.edits.n--; /* its value may go on behind what has arrived */
-    c->started = true;
-    http_start(c->x, 200);
-    http_set(c->x, STR("Content-Type"), STR("application/json"));
-    http_set(c->x, str_c(c->gl->g->header_tag), c->plan.candidates[c->candidate].provider->tag);
-    http_stream(c->x, -1);
-    size_t n = edits_pieces(&v.edits, seen, pieces);
-    for (size_t i = 0; i < n; i++)
-        http_write(c->x, pieces[i]);
+    if (is_whole_object(v.usage)) {
+        usage_read(&c->ans, v.usage);
+        usage_charge(c);
+        usage_rewrite(v.usage, c->charge, &usage);
+        edits_add(&v.edits, (size_t)(v.usage.p - seen.p), v.usage.n, buf_str(&usage));
+    }
+    if (c->x != NULL) {
+        c->started = true;
+        http_start(c->x, 200);
+        http_set(c->x, STR("Content-Type"), STR("application/json"));
+        http_set(c->x, str_c(c->gl->g->header_tag),
+                 c->plan.candidates[c->candidate].provider->tag);
+        http_stream(c->x, -1);
+        size_t n = edits_pieces(&v.edits, seen, pieces);
+        for (size_t i = 0; i < n; i++)
+            http_write(c->x, pieces[i]);
+    }
     buf_consume(&c->answer, seen.n);
+    buf_fini(&usage);
 }
 
 static void large_flush(struct call *c)
@@ -58,6 +76,8 @@ void answer_body(struct call *c, struct str bytes)
     size_t max = c->gl->g->o.answer_bytes_max;
     while (bytes.n != 0) {
         struct str part = str_upto(bytes, max - c->answer.n);
+        if (c->large && c->product->has_output)
+            c->ans.output_bytes += (int64_t)part.n; /* for an own count, if nobody tells */
         buf_add(&c->answer, part);
         bytes = str_from(bytes, part.n);
         count_buffered(c);
@@ -128,42 +148,70 @@ static void large_reply(struct call *c)
     finish(c);
 }
 
-/* The last `"usage":{…}` of the tail; its cost becomes the charge. */
-static struct str tail_usage(struct str tail)
+/* Where the tail's last members begin, at the comma before them: from there on it is members of the
+ * answer's own object up to its end. SIZE_MAX: there is none that concerns us. */
+static size_t tail_members(struct str tail, struct buf *object)
 {
-    struct str name = STR("\"usage\"");
-    for (size_t i = tail.n; i-- > 0;) {
-        struct str rest = str_from(tail, i);
-        if (!str_starts(rest, name))
-            continue;
-        rest = str_from(rest, name.n);
-        size_t brace = str_index(rest, '{');
-        if (brace > 8)
-            continue;
-        /* As the only element of an array the walk finds its end. */
-        struct json_walk w = {.text = str_from(rest, brace), .i = 0, .object = false};
+    static const struct str names[] = {
+        {"\"usage\"", 7}, {"\"provider\"", 10}, {"\"model\"", 7}, {"\"id\"", 4}};
+    for (size_t at = str_index(tail, ','); at != SIZE_MAX && at < tail.n;) {
+        struct str rest = str_from(tail, at), key = json_trim(str_from(rest, 1));
+        bool ours = false;
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            ours |= str_starts(key, names[i]);
         size_t offset;
-        if (json_next(&w) && json_check(w.value, &offset) == OK)
-            return w.value;
+        if (ours) {
+            buf_reset(object);
+            buf_add(object, STR("{\"\":0"));
+            buf_add(object, rest);
+            if (json_check(buf_str(object), &offset) == OK)
+                return at;
+        }
+        size_t more = str_index(str_from(rest, 1), ',');
+        at = more == SIZE_MAX ? SIZE_MAX : at + 1 + more;
     }
-    return STR("");
+    return SIZE_MAX;
+}
+
+/* The end of a large answer as the customer sees it. */
+static void large_tail(struct call *c, struct str tail, size_t at, struct str object)
+{
+    struct arena *texts = &c->gl->texts;
+    struct answer_view v;
+    struct str pieces[2 * EDITS_MAX + 1];
+    struct buf whole, usage;
+    buf_init(&whole, 2 * TAIL_BYTES + 8192);
+    buf_init(&usage, TAIL_BYTES + 4096);
+    arena_reset(texts);
+    answer_look(c, object, false, texts, &v);
+    usage_read(&c->ans, v.usage);
+    usage_charge(c);
+    if (json_type_of(v.usage) == JSON_OBJECT) {
+        usage_rewrite(v.usage, c->charge, &usage);
+        edits_add(&v.edits, (size_t)(v.usage.p - object.p), v.usage.n, buf_str(&usage));
+    }
+    buf_add(&whole, str_upto(tail, at));
+    size_t n = edits_pieces(&v.edits, object, pieces), opening = sizeof("{\"\":0") - 1;
+    for (size_t i = 0; i < n; i++)
+        buf_add(&whole, i == 0 ? str_from(pieces[0], opening) : pieces[i]);
+    /* Into the same buffer: it stays with the call, and with its limit. */
+    buf_reset(&c->answer);
+    buf_add(&c->answer, buf_str(&whole));
+    buf_fini(&whole);
+    buf_fini(&usage);
 }
 
 static void large_end(struct call *c)
 {
-    struct str tail = buf_str(&c->answer), usage = tail_usage(tail);
-    usage_read(&c->ans, usage);
-    usage_charge(c);
-    if (usage.n != 0) {
-        struct buf b;
-        buf_init(&b, TAIL_BYTES + 4096);
-        size_t at = (size_t)(usage.p - tail.p);
-        buf_add(&b, str_upto(tail, at));
-        usage_rewrite(usage, c->charge, &b);
-        buf_add(&b, str_from(tail, at + usage.n));
-        buf_fini(&c->answer);
-        c->answer = b;
-    }
+    struct str tail = json_trim(buf_str(&c->answer));
+    struct buf object;
+    buf_init(&object, 2 * TAIL_BYTES);
+    size_t at = tail_members(tail, &object);
+    if (at != SIZE_MAX)
+        large_tail(c, tail, at, buf_str(&object));
+    else
+        usage_charge(c);
+    buf_fini(&object);
     call_settle(c, large_reply);
 }
 
@@ -194,8 +242,13 @@ void answer_end(struct call *c)
         return;
     }
     arena_reset(&c->gl->texts);
-    /* The new values wait for the settlement in the exchange's arena, if there is anybody to get them. */
+    /* The new values wait for the settlement in the exchange's arena, if there is anybody to get
+     * them. */
     answer_look(c, text, false, c->x != NULL ? http_arena(c->x) : &c->gl->texts, v);
+    if (v->broken) {
+        not_an_answer(c, true);
+        return;
+    }
     if (json_type_of(v->error) == JSON_OBJECT && json_type_of(v->usage) != JSON_OBJECT) {
         not_an_answer(c, false);
         return;

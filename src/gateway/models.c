@@ -112,8 +112,7 @@ static void model_ready(void *arg, struct http_exchange *x)
 }
 
 /* With models_public off a key is asked for; one that is not in memory yet counts by its form,
- * since
- * the list is no secret worth a look-up. */
+ * since the list is no secret worth a look-up. */
 static bool models_head(void *arg, struct http_exchange *x)
 {
     struct gateway_loop *gl = arg;

@@ -317,11 +317,12 @@ static enum err check_whole(struct reading *r)
     return OK;
 }
 
-enum err call_read(struct call *c, struct str *ret_message, struct str *ret_param)
+enum err call_read(struct call *c, struct str body, struct arena *a, struct str *ret_message,
+                   struct str *ret_param)
 {
-    struct reading r = {.c = c, .a = http_arena(c->x), .message = STR(""), .param = STR("")};
+    struct reading r = {.c = c, .a = a, .message = STR(""), .param = STR("")};
     c->rq = (struct call_request){.n = 1};
-    enum err e = open_body(&r, http_request_of(c->x)->body);
+    enum err e = open_body(&r, body);
     if (e == OK)
         e = walk_members(&r);
     if (e == OK)

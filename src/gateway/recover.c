@@ -1,6 +1,5 @@
-/* After a crash: every hold that has no end gets one. Not dispatched: void. Dispatched: by policy,
- * on
- * the operator's list, unless the upstream's receipt can be had. */
+/* After a crash: every hold that has no end gets one. Not dispatched: void. Dispatched: by
+ * policy, on the operator's list, unless the upstream's receipt can be had. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/steps.h"
@@ -8,8 +7,8 @@
 
 #include <stdio.h>
 
-/* All questions together take no longer than this, so that an upstream that is away does not keep the
- * house closed. */
+/* All questions together take no longer than this, so that an upstream that is away does not keep
+ * the house closed. */
 #define ASK_MS_ALL 10000
 #define ASK_MS_ONE 3000
 #define RECEIPT_BYTES_MAX (64u * 1024)
@@ -94,6 +93,8 @@ static enum err end_known(struct recovery *r, struct ledger *ledger, const struc
     about_put_int(&about, ABOUT_BASIS, basis);
     about_put_int(&about, ABOUT_INPUT, a->usage.input);
     about_put_int(&about, ABOUT_OUTPUT, a->usage.output);
+    about_put_int(&about, ABOUT_CACHE_READ, a->usage.cache_read);
+    about_put_int(&about, ABOUT_REASONING, a->usage.reasoning);
     about_put_int(&about, ABOUT_COST_REPORTED, a->cost.v);
     struct ledger_settlement s = {
         .charge = charge, .cost = a->cost, .wall_us = r->wall_us, .about = buf_str(&about)};

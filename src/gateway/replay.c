@@ -1,7 +1,7 @@
-/* Calls with an Idempotency-Key: claimed before anything is held, answered again from what was kept,
- * let go when nothing was held.
+/* Calls with an Idempotency-Key: claimed before anything is held, answered again from what was
+ * kept, let go when nothing was held.
  *
- * A kept answer is one line of head and the body:  "200 text/event-stream 0.0000036\n" + body, or
+ * A kept answer is one line of head and the body: "200 text/event-stream 0.0000036\n" + body, or
  * "E17\n" for the error of that number. */
 #include "base/mem.h"
 #include "gateway/steps.h"

@@ -1,6 +1,5 @@
 /* A call whose outcome is not known: the upstream keeps receipts (OpenRouter's generation), so it
- * is
- * asked a few times; at most 60 s after the end the house's policy decides.
+ * is asked a few times; at most 60 s after the end the house's policy decides.
  * Source: OpenRouter API, GET /generation?id=. */
 #include "gateway/steps.h"
 

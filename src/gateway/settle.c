@@ -1,6 +1,5 @@
 /* The settle step: one record that posts the charge, the answer's last byte behind it, the log
- * line,
- * and the end of the call. */
+ * line, and the end of the call. */
 #include "gateway/steps.h"
 
 void call_note_upstream_id(struct call *c, struct str id)

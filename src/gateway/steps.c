@@ -51,8 +51,12 @@ void call_headers(struct call *c, bool with_cost)
                                               {"x-ratelimit-reset-tokens", 24}};
     const struct gateway *g = c->gl->g;
     char text[UNITS_TEXT_MAX];
-    if (c->hold.wallet != NULL)
-        http_set(c->x, str_c(g->header_credits), nano_format(ledger_balance(c->hold.wallet), text));
+    if (c->hold.wallet != NULL) {
+        struct nano left = ledger_balance(c->hold.wallet);
+        if (!with_cost && c->settled) /* a short stream: its head tells of the time before it */
+            left = nano_plus(left, nano_minus(c->charge, c->written_off));
+        http_set(c->x, str_c(g->header_credits), nano_format(left, text));
+    }
     if (with_cost)
         http_set(c->x, str_c(g->header_cost), nano_format(c->charge, text));
     if (c->attempts != 0 && c->plan.candidates_n != 0)
@@ -444,7 +448,7 @@ static void step_read(struct call *c)
     if (e == OK)
         e = media_check(c);
     if (e == OK)
-        e = call_read(c, &message, &param);
+        e = call_read(c, http_request_of(c->x)->body, http_arena(c->x), &message, &param);
     if (e == OK &&
         atomic_load_explicit(gl->g->o.buffered, memory_order_relaxed) > gl->g->o.buffered_max)
         e = ERR_OVERLOADED;

@@ -10,7 +10,8 @@
 /* read.c */
 /* ERR_INVALID_JSON, _INVALID_REQUEST, _UNSUPPORTED_PARAMETER, _MODEL_NOT_ALLOWED; message and
  * param are filled for the client. */
-MUST enum err call_read(struct call *c, struct str *ret_message, struct str *ret_param);
+MUST enum err call_read(struct call *c, struct str body, struct arena *a, struct str *ret_message,
+                        struct str *ret_param);
 
 /* pool.c */
 struct call *call_new(struct gateway_loop *gl, struct http_exchange *x, const struct product *p);
@@ -21,8 +22,8 @@ void call_free(struct call *c);
 void call_wait_durable(struct call *c, bool even_overlap, call_next_f next);
 void call_wait_cancel(struct call *c);
 void calls_wake(void *gateway_loop);
-/* At the end of this turn, unless the call is over by then: the upstream's id is journalled, a stream
- * begun. */
+/* At the end of this turn, unless the call is over by then: the upstream's id is journalled, a
+ * stream begun. */
 void call_at_turn_end(struct call *c);
 void calls_turn_end(struct gateway_loop *gl);
 
@@ -92,9 +93,8 @@ bool receipt_id_is_plain(struct str id);
 /* Price and rule applied: charge, cost, basis. */
 void usage_charge(struct call *c);
 
-/* resolve.c: the outcome is not known; asks the upstream where it keeps receipts, else the policy.
- * The
- * call may have lost its client; it is done afterwards. */
+/* resolve.c: the outcome is not known; asks the upstream where it keeps receipts, else the
+ * policy. The call may have lost its client; it is done afterwards. */
 void call_resolve(struct call *c);
 /* At the end of the draining: no more waiting. */
 void call_resolve_now(struct call *c);

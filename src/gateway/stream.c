@@ -1,11 +1,10 @@
-/* An answer that is a stream of events: relayed as it arrives, in bounded memory. What ends it (the
- * usage chunk and [DONE]) is held back until the settlement is durable.
+/* An answer that is a stream of events: relayed as it arrives, in bounded memory. What ends it
+ * (the usage chunk and [DONE]) is held back until the settlement is durable.
  *
  *   events of this callback   gl->relay      leave together at its end
- *   not written yet           c->answer      overlap: until the hold is durable; else a whole stream
- *                                            that came in one read, which leaves with its end
- *   the end                   c->held_back   until the settlement is durable
- */
+ *   not written yet           c->answer      overlap: until the hold is durable; or a stream
+ *                                            that came whole, which leaves with its end
+ *   the end                   c->held_back   until the settlement is durable */
 #include "gateway/steps.h"
 
 #define EVENT_BYTES_MAX (4u << 20)
@@ -144,8 +143,8 @@ static void stream_settled(struct call *c)
     call_done(c);
 }
 
-/* [DONE], or an end without it after the usage: nothing more is wanted of the upstream. A stream that
- * came whole in one read is written with its end, in one piece. */
+/* [DONE], or an end without it after the usage: nothing more is wanted of the upstream. A stream
+ * that came whole in one read is written with its end, in one piece. */
 static void stream_finished(struct call *c)
 {
     bool whole = !c->started && c->answer.n + c->gl->relay.n <= WHOLE_BYTES_MAX;

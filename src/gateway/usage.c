@@ -155,6 +155,9 @@ bool receipt_read(struct call_answer *a, struct str body)
         json_int(json_get(data, STR("tokens_completion")), 0, TOKENS_MAX, &out) != OK)
         return false;
     a->usage = (struct catalog_usage){.input = in, .output = out};
+    read_count(json_get(data, STR("native_tokens_cached")), &a->usage.cache_read);
+    read_count(json_get(data, STR("native_tokens_reasoning")), &a->usage.reasoning);
+    bound_parts(&a->usage);
     a->cost = cost;
     a->has_usage = a->has_cost = true;
     return true;

@@ -5,11 +5,10 @@
  * Threads: worker threads and verbs; never a loop.
  * Memory: the answer's body is bounded by body_bytes_max.
  * Units: ms, bytes.
- * Errors: UPSTREAM_UNAVAILABLE (no connection), UPSTREAM_TIMEOUT, UPSTREAM_ERROR (broken answer, or
- * larger than asked for), FORBIDDEN (the guard refused the address). ret_why says more.
+ * Errors: UPSTREAM_UNAVAILABLE (no connection), UPSTREAM_TIMEOUT, UPSTREAM_ERROR (broken answer,
+ * or larger than asked for), FORBIDDEN (the guard refused the address). ret_why says more.
  * Always: no redirects; TLS is verified; with `guarded` only public addresses are connected to,
- * which
- * is checked on the address of the connection, not on the name. */
+ * which is checked on the address of the connection, not on the name. */
 #ifndef OUTBOUND_OUTBOUND_H
 #define OUTBOUND_OUTBOUND_H
 

@@ -25,7 +25,8 @@
 #define WINDOW_FROM 8
 #define WINDOW_TO 96
 #define WINDOW_SLICE_US 100
-/* So many slices in which nobody came end the wait: one may pass within a single turn of a busy loop. */
+/* So many slices in which nobody came end the wait: one may pass within a single turn of a busy
+ * loop. */
 #define WINDOW_QUIET 2
 #define CONTROLS_AT_ONCE 64
 #define CONTROLS_US 2000

@@ -1,6 +1,6 @@
 /* Every route, once. The router is built from it, and the house rules see that each is exercised.
  *
- *   ROUTE(NAME, "METHOD", "/path", LANE, handler, body limit, "what it is for")
+ *   (NAME, "METHOD", "/path", LANE, handler, body limit, "what it is for")
  *
  * FAST handlers are made per loop by the gateway or the control room, SLOW ones run on worker
  * threads. */

@@ -4,13 +4,13 @@
  * Needs: loop, codec, base.
  * Threads: a pool belongs to its loop; everything is called on it.
  * Memory: per call a fixed record and the response head (64 KiB at most); bodies pass through by
- * slices; body pieces given by reference must live until the call ends, not longer; at most 128 KiB
- * of them are queued at a time.
+ * slices; body pieces given by reference must live until the call ends, not longer; at most 128
+ * KiB of them are queued at a time.
  * Units: µs, bytes.
  * Errors: exactly one of `end` and `fail` is called, last; after upstream_cancel none.
- * Always: one attempt per call: whether another may follow is the caller's decision, from the facts
- * in upstream_failure. A callback may cancel its own call and start others. Redirects are not
- * followed. 1xx answers are passed over. */
+ * Always: one attempt per call: whether another may follow is the caller's decision, from the
+ * facts in upstream_failure. A callback may cancel its own call and start others. Redirects are
+ * not followed. 1xx answers are passed over. */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
 
@@ -110,8 +110,8 @@ void upstream_pause(struct upstream_call *call);
 void upstream_resume(struct upstream_call *call);
 /* Has the whole request been handed to the kernel? */
 bool upstream_is_sent(const struct upstream_call *call);
-/* What is wanted of the response has come: no other event. Its end is read (64 KiB, 1 s at most), so
- * that the connection is kept. */
+/* What is wanted of the response has come: no other event. Its end is read (64 KiB, 1 s at most),
+ * so that the connection is kept. */
 void upstream_let_go(struct upstream_call *call);
 /* Ends it without another event; the connection is closed unless the response was complete. */
 void upstream_cancel(struct upstream_call *call);

@@ -40,7 +40,7 @@ test('an answer just within the buffer carries its cost, a larger one passes thr
     const text = completion('z'.repeat(bytes - frame));
     answer = json(text);
     const r = await house.fetch('/v1/chat/completions', { body: ask() });
-    assert.equal(r.status, 200);
+    assert.equal(r.status, 200, `${bytes}: ${await r.clone().text()}`);
     assert.equal(r.headers.get('x-tollgate-cost-usd') !== null, whole, String(bytes));
     const got = await r.json();
     assert.match(got.id, /^req_/);

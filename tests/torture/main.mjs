@@ -1,6 +1,7 @@
 // Which plays there are, and how much of each belongs to short, full and soak.
 import { luck } from './lib/base.mjs';
 import { Tap } from './lib/tap.mjs';
+import { canary } from './plays/canary.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
 import { killed } from './plays/kill.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
@@ -31,25 +32,55 @@ async function play(name, fn, how = {}) {
 
 const full = size === 'full';
 const onPostgres = (fn) => async (t, run, how) => fn(t, run, { ...how, postgres: await database() });
-await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
-await play('b: death at the n-th commit and statement', places,
-  { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
-await play('b: death of the command line at the n-th commit and statement', verbs, { some: 4 });
-await play('c: death at the n-th allocation', allocations, { most: 20000, step: 40, some: 4 });
-await play('d: SIGTERM under load', drained, { rounds: full ? 5 : 1 });
-await play('e: 200 clients on a wallet of $0.01', greedy);
-await play('e: 200 clients on a cap of $0.01', greedy, { capped: true });
-await play('e: 200 clients on a wallet of $0.01, and kills', greedy, { kills: full ? 6 : 2 });
-await play('f: a full disk', fullDisk, { rounds: full ? 6 : 1 });
-await play('g: a second process', second);
-await play('g: a second process, PostgreSQL', second, { postgres: true });
-await play('h: kill -9 under load, PostgreSQL', onPostgres(killed), { n: full ? 5 : 2 });
-await play('h: SIGTERM under load, PostgreSQL', onPostgres(drained), { rounds: full ? 3 : 1 });
-await play('h: 200 clients on a wallet of $0.01, PostgreSQL', onPostgres(greedy), { kills: full ? 3 : 1 });
-await play('h: PostgreSQL dies under load', postgresDies, { rounds: full ? 8 : 2 });
-await play('i: kill -9 under load, overlap', loose, { durability: 'overlap', n: full ? 10 : 3 });
-await play('i: kill -9 under load, relaxed', loose, { durability: 'relaxed', n: full ? 10 : 3 });
-await play('j: upstreams that stall, hang and cut', stalled, { clients: full ? 12 : 2 });
-if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
+
+async function list() {
+  await play('the auditor notices forgeries', canary);
+  await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
+  await play('b: death at the n-th commit and statement', places,
+    { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
+  await play('b: death of the command line at the n-th commit and statement', verbs, { some: 4 });
+  await play('c: death at the n-th allocation', allocations, { most: full ? 1500 : 600, step: 6, some: 4 });
+  await play('d: SIGTERM under load', drained, { rounds: full ? 5 : 1 });
+  await play('e: 200 clients on a wallet of $0.01', greedy);
+  await play('e: 200 clients on a cap of $0.01', greedy, { capped: true });
+  await play('e: 200 clients on a wallet of $0.01, and kills', greedy, { kills: full ? 6 : 2 });
+  await play('e: answers that cost more than was held', greedy, { overrun: true, kills: full ? 2 : 1 });
+  await play('f: a full disk', fullDisk, { rounds: full ? 6 : 1 });
+  await play('g: a second process', second);
+  await play('g: a second process, PostgreSQL', second, { postgres: true });
+  await play('h: kill -9 under load, PostgreSQL', onPostgres(killed), { n: full ? 5 : 2 });
+  await play('h: SIGTERM under load, PostgreSQL', onPostgres(drained), { rounds: full ? 3 : 1 });
+  await play('h: 200 clients on a wallet of $0.01, PostgreSQL', onPostgres(greedy), { kills: full ? 3 : 1 });
+  await play('h: PostgreSQL dies under load', postgresDies, { rounds: full ? 8 : 2 });
+  await play('i: kill -9 under load, overlap', loose, { durability: 'overlap', n: full ? 10 : 3 });
+  await play('i: kill -9 under load, relaxed', loose, { durability: 'relaxed', n: full ? 10 : 3 });
+  await play('j: upstreams that stall, hang and cut', stalled, { clients: full ? 12 : 2 });
+  if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
+}
+
+// One after another until the time is over.
+async function soak(seconds) {
+  const end = Date.now() + seconds * 1000;
+  const { pick, between } = luck(seed);
+  for (let i = 1; Date.now() < end; i++) {
+    const [name, fn, how] = pick([
+      ['kill -9', killed, { n: between(5, 20), clients: between(8, 128) }],
+      ['kill -9, PostgreSQL', onPostgres(killed), { n: between(3, 8) }],
+      ['SIGTERM', drained, { rounds: 3 }],
+      ['a wallet of $0.01', greedy, { kills: between(0, 6) }],
+      ['a cap of $0.01', greedy, { capped: true, kills: between(0, 6) }],
+      ['more than was held', greedy, { overrun: true, kills: between(0, 3) }],
+      ['a full disk', fullDisk, { rounds: 3 }],
+      ['overlap', loose, { durability: 'overlap', n: 5 }],
+      ['relaxed', loose, { durability: 'relaxed', n: 5 }],
+      ['death at a commit or statement', places, { most: { 'commit-before': 90, 'commit-after': 90, write: 500 }, some: 3 }],
+      ['death at an allocation', allocations, { most: 600, some: 3 }],
+    ]);
+    await play(`${i}: ${name}`, fn, how);
+  }
+}
+
+if (size === 'soak') await soak(Number(rest[0] ?? 60));
+else await list();
 tap.say(`${total.kills} kills, ${total.calls} served calls audited`);
 process.exit(tap.end());

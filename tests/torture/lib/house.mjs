@@ -9,6 +9,7 @@ const { TOLLGATE, SANDBOX, TOLLGATE_FAULTY, TOLLGATE_BUILD } = process.env;
 const SQL = join(TOLLGATE_BUILD, 'torture-sql');
 const children = new Set();
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 // Starts a program; resolves with what `pattern` found on its standard output.
 function launch(program, args, log, pattern, env = {}) {

@@ -67,7 +67,8 @@ function bodyOf(kind, rng) {
   if (kind.tools) body.tools = TOOLS;
   if (kind.stream) body.stream = true;
   if (kind.stream && rng.chance(0.6)) body.stream_options = { include_usage: true };
-  if (rng.chance(0.7)) body.max_tokens = 1000;
+  if (kind.max) body.max_tokens = kind.max;
+  else if (rng.chance(0.7)) body.max_tokens = 1000;
   return JSON.stringify(body);
 }
 

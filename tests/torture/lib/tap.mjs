@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const LIMIT_S = Number(process.env.TORTURE_LIMIT ?? 1800);
+const LIMIT_S = Number(process.env.TORTURE_LIMIT ?? 900);
 
 // What waits for an event that never comes fails.
 function inTime(promise) {

@@ -149,6 +149,7 @@ export async function postgresDies(t, run, { rounds }) {
   const load = new Load(house, { rng: run.rng, keys: keysOf(house), clients: 32 });
   load.run();
   const ends = [];
+  const words = new Set();
   for (let i = 0; i < rounds; i++) {
     await alive(house, load.after(run.rng.between(50, 300)));
     const whole = i % 2 === 1;
@@ -162,6 +163,7 @@ export async function postgresDies(t, run, { rounds }) {
     // It ends by itself, or is asked to after it had the time to notice.
     const noticed = await Promise.race([ended(house.child), new Promise((done) => setTimeout(done, 3000, null))]);
     load.pause();
+    if (noticed) words.add(house.lastWords().split('\n').filter((l) => l.startsWith('tollgate:')).pop() ?? house.lastWords());
     ends.push(noticed ? `${noticed.signal ?? noticed.code}` : 'went on');
     if (noticed) {
       must(noticed.code !== 0, 'it ended as if all were well');
@@ -177,5 +179,5 @@ export async function postgresDies(t, run, { rounds }) {
   const a = await audit(house, sandbox, { seen: load.seen });
   run.count(house, a);
   await house.stop();
-  return `${rounds} deaths of PostgreSQL (${ends}); ${told(house, load.seen, a)}`;
+  return `${rounds} deaths of PostgreSQL (${ends}: ${[...words]}); ${told(house, load.seen, a)}`;
 }

@@ -49,13 +49,20 @@ const GREEDY = [
   { weight: 1, model: 'sandbox/flaky-30' },
 ];
 
+// Upstreams that say more than they were allowed to: each answer costs more than was held for it.
+const OVERRUN = [
+  { weight: 2, model: 'sandbox/tokens-100-4000', max: 100, stays: true },
+  { weight: 1, model: 'sandbox/tokens-10-30', max: 100, stays: true },
+  { weight: 1, model: 'sandbox/tokens-100-3000', max: 100, stream: true, stays: true },
+];
+
 // 200 clients at once on $0.01 (of a wallet, or of a key's cap).
-export async function greedy(t, run, { capped = false, kills = 0, ...how }) {
+export async function greedy(t, run, { capped = false, overrun = false, kills = 0, ...how }) {
   const { house, sandbox } = await open(t, run, { ...how, users: { 'poor@example.com': capped ? '100' : '0.01' } });
   if (capped) await house.key('capped', 'poor@example.com', '--cap', '0.01');
   const key = house.keys[capped ? 'capped' : 'poor@example.com'];
   const limit = nano('0.01');
-  const load = new Load(house, { rng: run.rng, keys: [key.key], mix: GREEDY, clients: 200, leave: 0.05 });
+  const load = new Load(house, { rng: run.rng, keys: [key.key], mix: overrun ? OVERRUN : GREEDY, clients: 200, leave: 0.05 });
   let refused = 0, answers = 0;
   // All start at once and go on until most are refused for want of money.
   const over = new Promise((done) => load.on('answer', (r) => {
@@ -65,7 +72,7 @@ export async function greedy(t, run, { capped = false, kills = 0, ...how }) {
   }));
   load.run();
   for (let i = 0; i < kills; i++) {
-    await alive(house, load.after(run.rng.between(3, 25)));
+    await alive(house, Promise.race([load.after(run.rng.between(3, 25)), over]));
     load.pause();
     await house.kill();
     await house.start();
@@ -80,6 +87,7 @@ export async function greedy(t, run, { capped = false, kills = 0, ...how }) {
   must(charged > 0n, 'nothing was charged at all');
   must(charged <= limit, `${usd(charged)} charged of $0.01`);
   const off = [...a.map.values()].filter((l) => l.written_off !== 0n).length;
+  must(!overrun || off > 0, 'nothing was written off');
   if (capped) {
     // The cap's own account has counted the same.
     const [[balance]] = await house.sql('SELECT balance FROM ledger_account WHERE kind = 1');
