@@ -173,7 +173,7 @@ static void test_abouts(void **state)
     for (size_t i = 0; i <= b.n; i++) {
         struct about cut = {0};
         about_read(&cut, str_upto(buf_str(&b), i));
-        assert_true(about_text(&cut, ABOUT_MODEL).n == 0 || i >= 6);
+        assert_true(about_text(&cut, ABOUT_MODEL).n == 0 || i >= 5);
     }
     buf_fini(&b);
     buf_fini(&json);

@@ -3,7 +3,7 @@ import { luck } from './lib/base.mjs';
 import { Tap } from './lib/tap.mjs';
 import { canary } from './plays/canary.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
-import { killed } from './plays/kill.mjs';
+import { killed, whileUpstreamHangs } from './plays/kill.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
 import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
 import { drained, greedy } from './plays/wallet.mjs';
@@ -36,6 +36,7 @@ const onPostgres = (fn) => async (t, run, how) => fn(t, run, { ...how, postgres:
 async function list() {
   await play('the auditor notices forgeries', canary);
   await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
+  if (full) await play('a: kill -9 while the upstream hangs', whileUpstreamHangs);
   await play('b: death at the n-th commit and statement', places,
     { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
   await play('b: death of the command line at the n-th commit and statement', verbs, { some: 4 });

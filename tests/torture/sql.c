@@ -1,7 +1,7 @@
 /* Reads a house's database without the house: torture-sql sqlite:PATH|postgresql://… STATEMENT
  *
  * Prints one line per row, values divided by tabs, bytes as \x and hex digits, as PostgreSQL does.
- * The auditor looks with it at what is stored, so that it need not believe the program it audits. */
+ * The auditor looks with it at what is stored; it need not believe the program that it audits. */
 #include "base/str.h"
 
 #include <libpq-fe.h>

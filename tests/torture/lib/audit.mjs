@@ -126,6 +126,19 @@ async function judgeBalances(house, lines, wrong) {
   }
 }
 
+// A key's cap has counted what its calls were charged, no more and no less.
+async function judgeCaps(house, lines, wrong) {
+  const spent = new Map();
+  for (const line of lines.values())
+    spent.set(line.key_id, (spent.get(line.key_id) ?? 0n) + line.charge - line.written_off);
+  const counted = new Map(await house.sql('SELECT id, balance FROM ledger_account WHERE kind = 1'));
+  for (const [key, cap] of await house.sql('SELECT id, cap_id FROM api_key WHERE cap_id IS NOT NULL')) {
+    const want = spent.get(idBytes(key)) ?? 0n;
+    const found = -BigInt(counted.get(idBytes(cap)) ?? 0);
+    if (found !== want) wrong.push(`the cap of ${key} has counted ${usd(found)}, its calls cost ${usd(want)}`);
+  }
+}
+
 // What clients were told against what was written.
 function judgeSeen(seen, lines, { lossy, asked }, wrong) {
   let answered = 0;
@@ -198,6 +211,7 @@ export async function audit(house, sandbox, { seen = [], mayLose = () => false, 
     wrong.push(`${marked.length} calls are unresolved: ${marked.slice(0, 3).map((l) => `${l.model} ${l.error}`)}`);
   const granted = await judgeTransfers(house, lines, wrong);
   await judgeBalances(house, lines, wrong);
+  await judgeCaps(house, lines, wrong);
   const sum = [...house.granted.values()].reduce((a, b) => a + b, 0n);
   if (granted !== sum) wrong.push(`granted: ${usd(granted)}, confirmed ${usd(sum)}`);
   const answered = judgeSeen(seen, lines, { lossy, asked }, wrong);

@@ -86,3 +86,27 @@ export async function killed(t, run, { n, clients = 64, ...how }) {
   await house.stop();
   return told(house, load.seen, a);
 }
+
+// Killed while the upstream hangs: nobody can tell what became of the calls, and the house opens all
+// the same.
+export async function whileUpstreamHangs(t, run) {
+  const { house, sandbox } = await open(t, run);
+  const load = new Load(house, { rng: run.rng, keys: keysOf(house) });
+  load.run();
+  await alive(house, load.after(200));
+  sandbox.child.kill('SIGSTOP');
+  load.pause();
+  await house.kill();
+  await house.start({ within: 20000 });
+  const took = house.starts.at(-1);
+  sandbox.child.kill('SIGCONT');
+  load.resume();
+  await alive(house, load.after(50));
+  await load.stop();
+  await settle(house);
+  const a = await audit(house, sandbox, { seen: load.seen });
+  must(took < 12000, `ready again only after ${Math.round(took)} ms`);
+  run.count(house, a);
+  await house.stop();
+  return told(house, load.seen, a);
+}
