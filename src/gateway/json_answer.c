@@ -260,18 +260,24 @@ void answer_end(struct call *c)
     call_settle(c, answer_reply);
 }
 
-void answer_cut(struct call *c, const struct upstream_failure *f)
+static void cut_told(struct call *c)
 {
-    c->ans.failed = true;
-    c->err = f->err;
     if (c->x != NULL && !c->large) {
         struct http_exchange *x = take_exchange(c);
         c->x = NULL;
-        http_error(x, f->err, STR(""), STR(""), STR("x-should-retry: false\r\n"));
+        http_error(x, c->err, STR(""), STR(""), STR("x-should-retry: false\r\n"));
     } else if (c->x != NULL) {
         struct http_exchange *x = take_exchange(c);
         c->x = NULL;
         http_abort(x);
     }
     call_resolve(c);
+}
+
+/* The client hears of it now (overlap: when the hold is durable). */
+void answer_cut(struct call *c, const struct upstream_failure *f)
+{
+    c->ans.failed = true;
+    c->err = f->err;
+    call_wait_durable(c, true, cut_told);
 }

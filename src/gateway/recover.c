@@ -8,14 +8,17 @@
 #include <stdio.h>
 
 /* All questions together take no longer than this, so that an upstream that is away does not keep
- * the house closed. */
+ * the house closed. One that gave no answer at all is not asked again. */
 #define ASK_MS_ALL 10000
-#define ASK_MS_ONE 3000
+#define ASK_MS_ONE 1500
+#define DEAF_MAX 32
 #define RECEIPT_BYTES_MAX (64u * 1024)
 
 struct recovery {
     struct gateway *g;
     int64_t wall_us, ask_until_us;
+    int64_t deaf[DEAF_MAX]; /* providers by id */
+    size_t deaf_n;
     int voided, settled, unresolved;
     enum err err;
 };
@@ -41,6 +44,14 @@ static struct str secret_of(const struct catalog_provider *p, int64_t key)
     return p->keys_n != 0 ? p->keys[0].secret : STR("");
 }
 
+static bool is_deaf(const struct recovery *r, int64_t provider)
+{
+    for (size_t i = 0; i < r->deaf_n; i++)
+        if (r->deaf[i] == provider)
+            return true;
+    return false;
+}
+
 /* Asks the upstream for its receipt, where it keeps such. */
 static bool ask_receipt(struct recovery *r, const struct catalog_snapshot *s,
                         const struct ledger_outcome *o, const struct about *a,
@@ -50,7 +61,7 @@ static bool ask_receipt(struct recovery *r, const struct catalog_snapshot *s,
     const struct catalog_provider *p = catalog_provider_get(s, about_text(a, ABOUT_PROVIDER));
     int64_t left_ms = (r->ask_until_us - clock_mono_us()) / 1000;
     if (p == NULL || p->kind != CATALOG_OPENROUTER || left_ms <= 0 ||
-        !receipt_id_is_plain(o->upstream_id))
+        is_deaf(r, p->id) || !receipt_id_is_plain(o->upstream_id))
         return false;
     struct str secret = secret_of(p, about_int(a, ABOUT_PROVIDER_KEY));
     snprintf(url, sizeof(url), "%.*s/generation?id=%.*s", STR_ARG(p->base_url),
@@ -65,6 +76,8 @@ static bool ask_receipt(struct recovery *r, const struct catalog_snapshot *s,
                                   .ca_file = r->g->o.ca_file};
     struct outbound_answer answer;
     enum err e = outbound_call(&rq, &answer, why);
+    if (e != OK && r->deaf_n < DEAF_MAX)
+        r->deaf[r->deaf_n++] = p->id;
     bool ok = e == OK && answer.status == 200 && receipt_read(ret, buf_str(&answer.body));
     outbound_answer_fini(&answer);
     mem_wipe(auth, sizeof(auth));

@@ -166,21 +166,10 @@ static void stream_finished(struct call *c)
     call_settle(c, stream_settled);
 }
 
-/* The stream broke: the client hears of it now, the charge is found out behind his back. */
-static void stream_broken(struct call *c, enum err e)
+static void broken_told(struct call *c)
 {
-    c->ans.failed = true;
-    c->err = e;
-    call_wait_cancel(c);
-    if (c->up != NULL) {
-        upstream_cancel(c->up);
-        c->up = NULL;
-    }
     if (c->x != NULL) {
         struct http_exchange *x = c->x;
-        buf_add(&c->gl->relay, buf_str(&c->held_back));
-        buf_reset(&c->held_back);
-        error_event(c, e);
         write_out(c);
         http_exchange_set(x, NULL, NULL);
         c->x = NULL;
@@ -192,6 +181,31 @@ static void stream_broken(struct call *c, enum err e)
         call_settle(c, stream_settled);
     else
         call_resolve(c);
+}
+
+/* The stream broke: the client hears of it now (overlap: when the hold is durable), the charge is
+ * found out behind his back. */
+static void stream_broken(struct call *c, enum err e)
+{
+    bool waits = c->durable != NULL;
+    c->ans.failed = true;
+    c->err = e;
+    call_wait_cancel(c);
+    if (c->up != NULL) {
+        upstream_cancel(c->up);
+        c->up = NULL;
+    }
+    if (c->x != NULL) {
+        buf_add(&c->gl->relay, buf_str(&c->held_back));
+        buf_reset(&c->held_back);
+        error_event(c, e);
+    }
+    if (waits) {
+        keep_unwritten(c);
+        call_wait_durable(c, true, broken_told);
+    } else {
+        broken_told(c);
+    }
 }
 
 static void checkpoint(struct call *c)

@@ -12,6 +12,7 @@
 
 #define QUEUE_BYTES_MAX (4u << 20)
 #define MESSAGE_MAX 1024
+#define GATHER_US 20000
 
 static struct {
     pthread_mutex_t lock;
@@ -71,7 +72,7 @@ static void *writer(void *arg)
         write_all(out.fd, buf_str(&out.writing));
         buf_reset(&out.writing);
         if (!last)
-            usleep(2000); /* lines of a burst leave together */
+            usleep(GATHER_US); /* lines of a burst leave together */
         pthread_mutex_lock(&out.lock);
         if (last && out.filling.n == 0)
             break;

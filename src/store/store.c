@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define READER_WAIT_US (5 * US_PER_S)
 #define READER_US (60 * US_PER_S)
@@ -48,12 +49,13 @@ enum err store_say(char why[STORE_WHY_MAX], enum err e, const char *fmt, ...)
 
 void store_die(const char *fmt, ...)
 {
+    char why[STORE_WHY_MAX];
     va_list ap;
     va_start(ap, fmt);
-    fputs("tollgate: store: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
+    /* In one write, since other threads log to the same place. */
+    dprintf(STDERR_FILENO, "tollgate: store: %s\n", why);
     abort();
 }
 

@@ -24,10 +24,8 @@
 /* Commits of up to FROM records are not worth waiting for; from TO on the whole window is. */
 #define WINDOW_FROM 8
 #define WINDOW_TO 96
-#define WINDOW_SLICE_US 100
-/* So many slices in which nobody came end the wait: one may pass within a single turn of a busy
- * loop. */
-#define WINDOW_QUIET 2
+/* Each slice is a wake-up of its own; one in which nobody came ends the wait. */
+#define WINDOW_SLICE_US 300
 #define CONTROLS_AT_ONCE 64
 #define CONTROLS_US 2000
 #define BACKGROUND_US (100 * US_PER_MS)
@@ -215,16 +213,14 @@ static void gather(struct store_writer *w)
     size_t n = w->last_records < WINDOW_TO ? w->last_records : WINDOW_TO;
     int64_t span_us = window_us * (int64_t)(n - WINDOW_FROM) / (WINDOW_TO - WINDOW_FROM);
     int64_t until_us = w->last_end_us + span_us;
-    unsigned quiet = 0;
     for (int64_t now_us = clock_mono_us(); now_us < until_us; now_us = clock_mono_us()) {
         int64_t slice_us = until_us - now_us < WINDOW_SLICE_US ? until_us - now_us
                                                                : WINDOW_SLICE_US;
         struct timespec ts = {.tv_nsec = slice_us * 1000};
         atomic_store(&w->wake, AWAKE);
         nanosleep(&ts, NULL);
-        quiet = atomic_load(&w->wake) == POKED ? 0 : quiet + 1;
-        if (quiet == WINDOW_QUIET)
-            break; /* nobody comes: who is here is not kept waiting */
+        if (atomic_load(&w->wake) != POKED)
+            break; /* nobody came: who is here is not kept waiting */
     }
 }
 

@@ -148,7 +148,7 @@ test('an event larger than any should be ends the stream with an error', async (
 });
 
 test('idempotent calls: what was refused is not kept, another body is 422', async () => {
-  answer = json(completion('once'));
+  answer = json(completion(PROMPT)); // what is kept of it is sealed: checkSecrets
   const headers = { 'idempotency-key': 'one' };
   const n = upstream.seen.length;
   const first = await house.fetch('/v1/chat/completions', { body: ask(), headers });

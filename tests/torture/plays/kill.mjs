@@ -105,7 +105,7 @@ export async function whileUpstreamHangs(t, run) {
   await load.stop();
   await settle(house);
   const a = await audit(house, sandbox, { seen: load.seen });
-  must(took < 12000, `ready again only after ${Math.round(took)} ms`);
+  must(took < 3000, `ready again only after ${Math.round(took)} ms`);
   run.count(house, a);
   await house.stop();
   return told(house, load.seen, a);
