@@ -78,8 +78,7 @@ static void calculation(struct buf *b, const struct catalog_price *p, struct str
     buf_byte(b, '[');
     factor(b, "input tokens", figure(settled, "input_tokens") - read - write, p->input);
     factor(b, "input tokens from the cache", read, p->has_cache_read ? p->cache_read : p->input);
-    factor(b, "input tokens into the cache", write,
-           p->has_cache_write ? p->cache_write : p->input);
+    factor(b, "input tokens into the cache", write, p->has_cache_write ? p->cache_write : p->input);
     factor(b, "output tokens", figure(settled, "output_tokens"), p->output);
     factor(b, "request", 1, p->request);
     buf_json_comma(b);

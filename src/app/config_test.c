@@ -58,10 +58,11 @@ static void test_each_type(void **state)
 {
     (void)state;
     struct config *c = config_new();
-    assert_int_equal(read_text(c, "[server]\nthreads = 3\nbody_bytes_max = 2K\nidle_timeout = 250ms\n"
-                                  "public_url = http://a/ \n[store]\ndurability = Overlap\n"
-                                  "[gateway]\nunknown_outcome = zero\nunpriced_hold = 0.000000001\n"
-                                  "models_public = off\n# comment\n; another\n[log]\ncalls=no\n"),
+    assert_int_equal(read_text(c,
+                               "[server]\nthreads = 3\nbody_bytes_max = 2K\nidle_timeout = 250ms\n"
+                               "public_url = http://a/ \n[store]\ndurability = Overlap\n"
+                               "[gateway]\nunknown_outcome = zero\nunpriced_hold = 0.000000001\n"
+                               "models_public = off\n# comment\n; another\n[log]\ncalls=no\n"),
                      OK);
     assert_int_equal(c->server_threads, 3);
     assert_int_equal(c->server_body_bytes_max, 2048);
@@ -152,9 +153,8 @@ static void test_the_example_is_the_defaults(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        CASE(test_defaults_are_fine),         CASE(test_each_type),
-        CASE(test_mistakes),                  CASE(test_files_that_cannot_be_read),
-        CASE(test_the_example_is_the_defaults)};
+    const struct CMUnitTest tests[] = {CASE(test_defaults_are_fine), CASE(test_each_type),
+                                       CASE(test_mistakes), CASE(test_files_that_cannot_be_read),
+                                       CASE(test_the_example_is_the_defaults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

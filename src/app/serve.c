@@ -293,8 +293,7 @@ static enum err expire(struct store_conn *conn, void *arg)
 {
     struct expiry *x = arg;
     enum err e = idempotency_expire_in(conn, clock_wall_us());
-    return e != OK ? e
-                   : ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
+    return e != OK ? e : ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
 }
 
 static void jobs(struct server *s)

@@ -20,9 +20,8 @@ static int note(struct cli_args *a)
     return 7;
 }
 
-static const struct cli_option options[] = {{"name", "TEXT", true, "a name"},
-                                            {"force", NULL, false, "a flag"},
-                                            {NULL, NULL, false, NULL}};
+static const struct cli_option options[] = {
+    {"name", "TEXT", true, "a name"}, {"force", NULL, false, "a flag"}, {NULL, NULL, false, NULL}};
 static const struct cli_verb verbs[] = {{"one", "", NULL, "nothing", note, NULL},
                                         {"one two", "A [B]", options, "two words", note, NULL},
                                         {"many", "[TEXT…]", NULL, "as many", note, NULL},

@@ -173,7 +173,7 @@ const struct cli_verb cli_verbs[] = {
     {"billing status", "", NULL, "balance and this month's spend", run_status, NULL},
     {"billing history", "", history_options, "the latest calls and what they cost", run_history,
      NULL},
-    {"chat", "[TEXT…]", chat_options, "asks a model; without TEXT: standard input",
-     cli_run_chat, NULL},
+    {"chat", "[TEXT…]", chat_options, "asks a model; without TEXT: standard input", cli_run_chat,
+     NULL},
     {"completion", "SHELL", NULL, "completion script for bash, zsh or fish", run_completion, NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL}};

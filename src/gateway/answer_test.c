@@ -42,7 +42,8 @@ static void test_what_the_customer_sees(void **state)
 {
     (void)state;
     becomes("{}", false, "{}");
-    becomes("{\"id\":\"u\",\"model\":\"real\",\"x\":1}", false, "{\"id\":" ID ",\"model\":\"m\",\"x\":1}");
+    becomes("{\"id\":\"u\",\"model\":\"real\",\"x\":1}", false,
+            "{\"id\":" ID ",\"model\":\"m\",\"x\":1}");
     becomes("{\"provider\":\"A\"}", false, "{}");
     becomes("{\"provider\":\"A\",\"x\":1}", false, "{\"x\":1}");
     becomes("{\"x\":1,\"provider\":\"A\"}", false, "{\"x\":1}");
@@ -99,7 +100,8 @@ static void test_usage_as_upstreams_write_it(void **state)
     read_as("{\"prompt_tokens\":1e1,\"completion_tokens\":5.0}", 10, 5, 0, -1);
     read_as("{\"prompt_tokens\":10,\"prompt_tokens_details\":{\"cached_tokens\":4}}", 10, 0, 4, -1);
     /* Parts never exceed the whole. */
-    read_as("{\"prompt_tokens\":10,\"prompt_tokens_details\":{\"cached_tokens\":40}}", 10, 0, 10, -1);
+    read_as("{\"prompt_tokens\":10,\"prompt_tokens_details\":{\"cached_tokens\":40}}", 10, 0, 10,
+            -1);
     read_as("{\"prompt_tokens\":-1,\"completion_tokens\":\"x\"}", 0, 0, 0, -1);
     read_as("{\"prompt_tokens\":1,\"cost\":1.5e-6}", 1, 0, 0, 1500);
     read_as("{\"prompt_tokens\":1,\"cost\":-1}", 1, 0, 0, -1);
@@ -123,7 +125,8 @@ static void test_usage_as_the_customer_sees_it(void **state)
     usage_rewrite(STR("{\"cost\":9,\"prompt_tokens\":1,\"is_byok\":true,\"x\":{\"y\":2},"
                       "\"cost_details\":{\"upstream_inference_cost\":8}}"),
                   NANO(1200), &b);
-    assert_true(str_eq(buf_str(&b), STR("{\"prompt_tokens\":1,\"x\":{\"y\":2},\"cost\":0.0000012}")));
+    assert_true(
+        str_eq(buf_str(&b), STR("{\"prompt_tokens\":1,\"x\":{\"y\":2},\"cost\":0.0000012}")));
     buf_reset(&b);
     usage_rewrite(STR("{}"), NANO(0), &b);
     assert_true(str_eq(buf_str(&b), STR("{\"cost\":0}")));
@@ -166,9 +169,9 @@ static void test_abouts(void **state)
     assert_true(about_int(&a, ABOUT_INPUT) == INT64_MIN);
     assert_int_equal(about_int(&a, ABOUT_OUTPUT), 0);
     about_json(buf_str(&b), &json);
-    assert_true(str_eq(buf_str(&json),
-                       STR("{\"model\":\"m\\\"x\",\"input_tokens\":-9223372036854775808,"
-                           "\"raw_usage\":{\"a\":1}}")));
+    assert_true(
+        str_eq(buf_str(&json), STR("{\"model\":\"m\\\"x\",\"input_tokens\":-9223372036854775808,"
+                                   "\"raw_usage\":{\"a\":1}}")));
     /* Cut anywhere it reads as what is whole of it. */
     for (size_t i = 0; i <= b.n; i++) {
         struct about cut = {0};

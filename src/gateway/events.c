@@ -104,8 +104,8 @@ static bool event_by_prefix(struct call *c, struct str data)
     struct str tail = str_from(data, s->prefix_n);
     bool null_end = str_ends(tail, null_usage);
     struct str looked = null_end ? str_upto(tail, tail.n - null_usage.n) : tail;
-    static const struct str ours[] = {{"\"usage\"", 7}, {"\"error\"", 7}, {"\"provider\"", 10},
-                                      {"\"model\"", 7}, {"\"id\"", 4}};
+    static const struct str ours[] = {
+        {"\"usage\"", 7}, {"\"error\"", 7}, {"\"provider\"", 10}, {"\"model\"", 7}, {"\"id\"", 4}};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (str_find(looked, ours[i]) != SIZE_MAX)
             return false;

@@ -45,8 +45,9 @@ static inline enum err gateway_testkit_read(struct gateway_testkit *k, struct st
 }
 
 /* The object as the customer sees it, by answer_look; false when it is broken. */
-static inline bool gateway_testkit_look(struct gateway_testkit *k, struct str object, bool drop_usage,
-                          struct answer_view *ret_view, struct buf *out)
+static inline bool gateway_testkit_look(struct gateway_testkit *k, struct str object,
+                                        bool drop_usage, struct answer_view *ret_view,
+                                        struct buf *out)
 {
     struct str pieces[2 * EDITS_MAX + 1];
     arena_reset(&k->arena);

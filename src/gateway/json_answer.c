@@ -48,8 +48,7 @@ static void large_begin(struct call *c)
         c->started = true;
         http_start(c->x, 200);
         http_set(c->x, STR("Content-Type"), STR("application/json"));
-        http_set(c->x, str_c(c->gl->g->header_tag),
-                 c->plan.candidates[c->candidate].provider->tag);
+        http_set(c->x, str_c(c->gl->g->header_tag), c->plan.candidates[c->candidate].provider->tag);
         http_stream(c->x, -1);
         size_t n = edits_pieces(&v.edits, seen, pieces);
         for (size_t i = 0; i < n; i++)

@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-#define CHAT(members) "{\"model\":\"m\"," members "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"
+#define CHAT(members)                                                                              \
+    "{\"model\":\"m\"," members "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}"
 
 static struct gateway_testkit kit;
 
@@ -115,8 +116,8 @@ static void test_refusals_of_form(void **state)
 static void test_refusals_of_price(void **state)
 {
     (void)state;
-    static const char *const names[] = {"models", "route",    "provider",  "plugins",
-                                        "preset", "audio",    "modalities", "web_search_options"};
+    static const char *const names[] = {"models", "route", "provider",   "plugins",
+                                        "preset", "audio", "modalities", "web_search_options"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct str body = arena_printf(&kit.arena, "{\"%s\":[],\"model\":\"m\"}", names[i]);
         char text[100];

@@ -23,7 +23,9 @@
 #define WAL_CHECKPOINT_PAGES 1000
 #define WAL_RESTART_PAGES 4000
 #define WAL_LAID_BYTES ((size_t)(WAL_CHECKPOINT_PAGES + 200) * (PAGE + 24))
-#define WAL_LIMIT_BYTES (64 * 1024 * 1024)
+/* What is kept of the log's file: as much as it grows to between two restarts under load, so that
+ * commits overwrite it in place; cutting and growing it again costs each of them a second flush. */
+#define WAL_LIMIT_BYTES (32 * 1024 * 1024)
 /* A restart holds the writer's lock while it waits for readers: never for long. */
 #define RESTART_WAIT_MS 10
 #define WRITER_WAIT_MS 2000

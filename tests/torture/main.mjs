@@ -38,7 +38,9 @@ async function list() {
   await play('a: kill -9 under load of 64 clients', killed, { n: full ? 20 : 5 });
   if (full) await play('a: kill -9 while the upstream hangs', whileUpstreamHangs);
   await play('b: death at the n-th commit and statement', places,
-    { most: { 'commit-before': 120, 'commit-after': 120, write: 600 }, some: 3 });
+    { most: full ? { 'commit-before': 200, 'commit-after': 200, write: 1000 } : { 'commit-before': 45, 'commit-after': 45, write: 160 }, some: 3 });
+  if (full) await play('b: death at a commit and statement, PostgreSQL', places,
+    { most: { 'commit-before': 40, 'commit-after': 40, write: 140 }, some: 8, postgres: true });
   await play('b: death of the command line at the n-th commit and statement', verbs, { some: 4 });
   await play('c: death at the n-th allocation', allocations, { most: full ? 1500 : 600, step: 6, some: 4 });
   await play('d: SIGTERM under load', drained, { rounds: full ? 5 : 1 });
@@ -74,7 +76,7 @@ async function soak(seconds) {
       ['a full disk', fullDisk, { rounds: 3 }],
       ['overlap', loose, { durability: 'overlap', n: 5 }],
       ['relaxed', loose, { durability: 'relaxed', n: 5 }],
-      ['death at a commit or statement', places, { most: { 'commit-before': 90, 'commit-after': 90, write: 500 }, some: 3 }],
+      ['death at a commit or statement', places, { most: { 'commit-before': 45, 'commit-after': 45, write: 160 }, some: 3 }],
       ['death at an allocation', allocations, { most: 600, some: 3 }],
     ]);
     await play(`${i}: ${name}`, fn, how);

@@ -6,6 +6,7 @@ import { House, copyHouse, startSandbox } from '../lib/house.mjs';
 import { Load } from '../lib/load.mjs';
 import { must } from '../lib/tap.mjs';
 import { settle } from './kill.mjs';
+import { database } from './store.mjs';
 
 const PLACES = ['commit-before', 'commit-after', 'write'];
 
@@ -121,9 +122,9 @@ class Life {
 }
 
 // One life with a death in it; true when it came to its end without.
-async function once(dir, sandbox, rng, fault, config) {
+async function once(dir, sandbox, rng, fault, postgres) {
   await sandbox.clear();
-  const house = new House(dir, { config });
+  const house = new House(dir, { postgres: postgres && await database() });
   const life = new Life(house, sandbox, rng);
   let survived = false, code = null;
   try {
@@ -160,7 +161,7 @@ async function once(dir, sandbox, rng, fault, config) {
   }
 }
 
-async function sweep(t, run, faults, config) {
+async function sweep(t, run, faults, postgres) {
   const sandbox = await startSandbox(t.dir, run.rng.between(1, 1e6));
   t.cleanup(() => sandbox.stop());
   let deaths = 0, served = 0, tried = 0;
@@ -169,7 +170,7 @@ async function sweep(t, run, faults, config) {
     const [place, n] = fault.split(':');
     if (end[place] && Number(n) > end[place]) continue;
     tried++;
-    const { survived, a, house } = await once(join(t.dir, fault.replace(':', '-')), sandbox, run.rng, fault, config);
+    const { survived, a, house } = await once(join(t.dir, fault.replace(':', '-')), sandbox, run.rng, fault, postgres);
     run.count(house, a);
     served += a.served;
     if (survived) end[place] = Math.min(end[place] ?? Infinity, Number(n));
@@ -179,14 +180,14 @@ async function sweep(t, run, faults, config) {
 }
 
 // n = 1, 2, 3, … of each place until it is not reached any more (full); else some of them.
-export function places(t, run, { most, some }) {
+export function places(t, run, { most, some, postgres = false }) {
   const faults = [];
   for (const place of PLACES) {
     const last = most[place];
-    if (run.full) for (let n = 1; n <= last; n++) faults.push(`${place}:${n}`);
+    if (run.full && !postgres) for (let n = 1; n <= last; n++) faults.push(`${place}:${n}`);
     else for (let i = 0; i < some; i++) faults.push(`${place}:${run.rng.between(1, last)}`);
   }
-  return sweep(t, run, faults);
+  return sweep(t, run, faults, postgres);
 }
 
 export function allocations(t, run, { most, step, some }) {

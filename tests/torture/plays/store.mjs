@@ -72,6 +72,11 @@ export async function fullDisk(t, run, { rounds }) {
     must(after === before, `${after - before} calls went upstream on a full disk`);
     if (run.rng.chance(0.5)) {
       await house.kill();
+      // On the full disk it opens, or says why it does not.
+      await house.start().then(() => house.kill(), (e) => {
+        must(e.early && house.child.exitCode === 1 && /full|space|disk/i.test(house.lastWords()),
+          `started on a full disk: ${e.message}: ${house.lastWords()}`);
+      });
       rmSync(filler);
       await house.start();
     } else {
