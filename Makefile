@@ -273,7 +273,7 @@ tidy:
 LINT_CHECKS := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
 -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,-bugprone-macro-parentheses,$\
 -bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,$\
--bugprone-branch-clone,-bugprone-not-null-terminated-result,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+-bugprone-branch-clone,-bugprone-sizeof-expression,-clang-analyzer-optin.performance.Padding,-bugprone-not-null-terminated-result,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 LINT_FLAGS = $(CPPFLAGS_ALL) -I. -std=gnu17 $(WARN) $(LINT_WARN) -pthread
 lint: | $(BUILD)/gen/version.h $(GEN_SQL)
 	@tools/deps lint

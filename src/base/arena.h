@@ -15,7 +15,7 @@ struct arena_chunk;
 
 struct arena {
     struct arena_chunk *first, *now;
-    size_t used;  /* of all chunks */
+    size_t used; /* of all chunks */
     size_t limit; /* of all chunks */
     size_t chunk_bytes;
     bool over;

@@ -22,8 +22,7 @@ void crypto_init(void);
 void crypto_random(void *p, size_t n);
 void crypto_sha256(struct str s, uint8_t ret_hash[CRYPTO_HASH_LEN]);
 /* HMAC-SHA-256 (RFC 2104) of s under key. */
-void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s,
-                 uint8_t ret_mac[CRYPTO_HASH_LEN]);
+void crypto_hmac(const uint8_t key[CRYPTO_KEY_LEN], struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN]);
 /* In time that depends on n alone. */
 bool crypto_eq(const void *a, const void *b, size_t n);
 uint32_t crypto_crc32(struct str s);

@@ -75,8 +75,8 @@ static bool is_plain_word(uint64_t w)
 {
     const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
     uint64_t quote = w ^ (ones * '"'), back = w ^ (ones * '\\');
-    uint64_t hit = ((quote - ones) & ~quote) | ((back - ones) & ~back) |
-                   ((w - ones * 0x20) & ~w) | w;
+    uint64_t hit = ((quote - ones) & ~quote) | ((back - ones) & ~back) | ((w - ones * 0x20) & ~w) |
+                   w;
     return (hit & highs) == 0;
 }
 

@@ -44,9 +44,9 @@ struct json_walk {
     struct str text;
     size_t i;
     bool object;
-    struct str key;   /* raw, without quotes */
+    struct str key; /* raw, without quotes */
     struct str value; /* with quotes, brackets */
-    size_t at;        /* where the key (or element) starts */
+    size_t at; /* where the key (or element) starts */
 };
 /* `container` is an object's or array's slice; anything else walks zero turns. */
 struct json_walk json_walk_of(struct str container);

@@ -58,7 +58,7 @@ static const char *authority_fault(struct str s)
 {
     if (str_index(s, '@') != SIZE_MAX)
         return "the base URL has a user name in it";
-    struct str host = s, port = STR("");
+    struct str host, port;
     if (s.n != 0 && s.p[0] == '[') {
         size_t end = str_index(s, ']');
         if (end == SIZE_MAX || end < 3)

@@ -117,6 +117,10 @@ void control_render_error(void *control, struct str path, enum err e, struct str
         buf_add(headers, STR("x-should-retry: false\r\n"));
     if (i->status == 401)
         buf_add(headers, STR("WWW-Authenticate: Bearer\r\n"));
+    bool told = str_find(buf_str(headers), STR("Retry-After")) != SIZE_MAX ||
+                str_find(buf_str(headers), STR("x-should-retry")) != SIZE_MAX;
+    if (i->status == 503 && !told)
+        buf_add(headers, STR("Retry-After: 1\r\n"));
     if (str_starts(path, STR("/v1/")) || str_eq(path, STR("/v1"))) {
         gateway_error_body(e, message, field, body);
         return;

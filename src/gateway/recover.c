@@ -60,8 +60,8 @@ static bool ask_receipt(struct recovery *r, const struct catalog_snapshot *s,
     char url[1024], auth[1024], why[OUTBOUND_WHY_MAX];
     const struct catalog_provider *p = catalog_provider_get(s, about_text(a, ABOUT_PROVIDER));
     int64_t left_ms = (r->ask_until_us - clock_mono_us()) / 1000;
-    if (p == NULL || p->kind != CATALOG_OPENROUTER || left_ms <= 0 ||
-        is_deaf(r, p->id) || !receipt_id_is_plain(o->upstream_id))
+    if (p == NULL || p->kind != CATALOG_OPENROUTER || left_ms <= 0 || is_deaf(r, p->id) ||
+        !receipt_id_is_plain(o->upstream_id))
         return false;
     struct str secret = secret_of(p, about_int(a, ABOUT_PROVIDER_KEY));
     snprintf(url, sizeof(url), "%.*s/generation?id=%.*s", STR_ARG(p->base_url),

@@ -6,7 +6,7 @@
 #define ASK_MAX 5
 #define RECEIPT_BYTES_MAX (64u * 1024)
 
-/* From the call's end on, so that slow answers do not add up: the last ends before 60 s are over. */
+/* From the call's end on, so that slow answers do not add up: the last ends within 60 s. */
 static const int64_t ask_at_us[ASK_MAX] = {300 * US_PER_MS, 2300 * US_PER_MS, 7300 * US_PER_MS,
                                            22300 * US_PER_MS, 52300 * US_PER_MS};
 #define ASK_US_MAX (5 * US_PER_S)

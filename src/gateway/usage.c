@@ -110,8 +110,13 @@ static enum err price_it(struct call *c)
         c->basis = a->has_usage ? BASIS_PROVIDER_USAGE : BASIS_ESTIMATED;
         return catalog_charge(&c->plan, &a->usage, &c->charge);
     }
-    c->basis = a->has_cost ? BASIS_PROVIDER_COST : BASIS_ESTIMATED;
-    return catalog_charge_by_cost(&c->plan, a->has_cost ? a->cost : c->quote, &c->charge);
+    if (!a->has_cost) { /* neither price nor cost: what was held is all there is to go by */
+        c->basis = BASIS_ESTIMATED;
+        c->charge = c->quote;
+        return OK;
+    }
+    c->basis = BASIS_PROVIDER_COST;
+    return catalog_charge_by_cost(&c->plan, a->cost, &c->charge);
 }
 
 void usage_charge(struct call *c)

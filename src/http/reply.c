@@ -288,13 +288,13 @@ void http_error(struct http_exchange *x, enum err e, struct str message, struct 
         message = str_c(info->meaning);
     struct buf lines = http_buf_take(s, HTTP_REPLY_HEAD_MAX / 2);
     struct buf body = http_buf_take(s, HTTP_REPLY_HEAD_MAX);
+    buf_add(&lines, header_lines); /* first, so that render sees what is there already */
     if (s->o.render != NULL)
         s->o.render(s->o.arg, x->request.path, e, message, field, x->id, &lines, &body);
     else
         render_default(&body, info, message, field, x->id);
     http_start(x, info->status);
     http_set_lines(x, buf_str(&lines));
-    http_set_lines(x, header_lines);
     http_body(x, STR("application/json"), buf_str(&body));
     http_buf_give(s, &lines);
     http_buf_give(s, &body);

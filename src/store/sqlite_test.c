@@ -395,7 +395,7 @@ static void test_full_disk(void **state)
     assert_int_equal(umount(kit->dir), 0);
 }
 
-/* A reader that stays does not stop the writer, and the WAL shrinks to its limit when it has gone. */
+/* A reader that stays does not stop the writer, and the WAL shrinks to its limit behind it. */
 static void test_checkpoints(void **state)
 {
     struct store_testkit *kit = *state;

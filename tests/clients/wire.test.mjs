@@ -99,6 +99,47 @@ for (const [name, end, step] of [['each byte by itself', '\n', 1], ['seven bytes
     assert.ok(chunks.every((c) => c.model === 'sandbox/a' && !('usage' in c) && c.id === chunks[0].id));
   });
 
+// Streams made by a seed: what arrives is what a plain rewrite of each event gives, whatever changes
+// from one event to the next.
+test('streams of every shape', async () => {
+  let seed = 20261120;
+  const rnd = (n) => (seed = (Math.imul(seed, 1103515245) + 12345) >>> 0) % 65536 % n;
+  const texts = ['plain', 'a "quote"', 'back\\slash\\', 'line\nend', '🦊', '', '"usage":{}', '"provider"', 'x'.repeat(900), '}],"usage":null}'];
+  for (let round = 0; round < 30; round++) {
+    const wanted = rnd(2) === 1, made = [];
+    const tail = [{}, { usage: null }, { system_fingerprint: 'f' }][rnd(3)];
+    for (let i = 0, n = 1 + rnd(12); i < n; i++) {
+      const odd = rnd(4) === 0 ? [{ provider: 'Acme' }, { model: 'acme/other' }, { id: 'up-9' }, { x: { provider: 1 } }, { usage: null }][rnd(5)] : {};
+      const text = texts[rnd(texts.length)];
+      const delta = [{ content: text }, { role: 'assistant', content: text }, { tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: text } }] }, { refusal: text }][rnd(6) % 4];
+      made.push({ id: 'up-1', ...(rnd(9) === 0 ? { provider: 'Acme' } : {}), object: 'chat.completion.chunk', created: 1, model: 'real', choices: [{ index: rnd(2), delta, finish_reason: null }], ...tail, ...odd });
+    }
+    made.push({ id: 'up-1', object: 'chat.completion.chunk', created: 1, model: 'real', choices: [], usage });
+    const bytes = Buffer.from(`${made.map((e) => `data: ${JSON.stringify(e)}\n\n`).join('')}data: [DONE]\n\n`);
+    const step = [1e9, 64, 333][rnd(3)];
+    answer = async (rq, rs) => {
+      rs.setHeader('content-type', 'text/event-stream');
+      for (let i = 0; i < bytes.length; i += step) {
+        rs.write(bytes.subarray(i, i + step));
+        await new Promise(setImmediate);
+      }
+      rs.end();
+    };
+    const r = await house.fetch('/v1/chat/completions', { body: ask({ stream: true, ...(wanted ? { stream_options: { include_usage: true } } : {}) }) });
+    const got = (await r.text()).split('\n\n').filter((e) => e.startsWith('data: {')).map((e) => JSON.parse(e.slice(6)));
+    const id = r.headers.get('x-request-id');
+    const expected = made.map((e) => {
+      const { provider, ...rest } = e;
+      const shown = { ...rest, id, model: 'sandbox/a' };
+      if (!wanted) delete shown.usage;
+      else if (shown.usage) shown.usage = { ...usage, cost: 0.0000054 };
+      return shown;
+    });
+    if (!wanted) expected.pop();
+    assert.deepEqual(got, expected, `round ${round}`);
+  }
+});
+
 test('the first event is with the client before the second one exists', async () => {
   let go;
   const gate = new Promise((done) => (go = done));

@@ -32,6 +32,7 @@ fixture() {
     printf '%s\n' '[server]' 'threads = 1' '[store]' 'ballast = 0' '[limits]' 'user_rpm = 0' \
         'global_rpm = 0' >"$dir/config"
     cli() { "$tollgate" "$@" --data "$dir/data" --config "$dir/config" --json 2>/dev/null; }
+    : >"$dir/out"
     # Beside a server, since then each of them takes milliseconds.
     "$tollgate" serve --data "$dir/data" --config "$dir/config" --listen 127.0.0.1:0 \
         >"$dir/out" 2>"$dir/err" &

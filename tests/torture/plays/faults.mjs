@@ -124,7 +124,7 @@ class Life {
 // One life with a death in it; true when it came to its end without.
 async function once(dir, sandbox, rng, fault, postgres) {
   await sandbox.clear();
-  const house = new House(dir, { postgres: postgres && await database() });
+  const house = new House(dir, { postgres: postgres ? await database() : undefined });
   const life = new Life(house, sandbox, rng);
   let survived = false, code = null;
   try {

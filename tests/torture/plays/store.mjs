@@ -59,7 +59,6 @@ export async function fullDisk(t, run, { rounds }) {
     })]);
     await load.stop();
     seen.push(...load.seen);
-    await settle(house);
     const before = await sandbox.count();
     const quiet = new Load(house, { rng: run.rng, keys: keysOf(house), leave: 0 });
     for (let k = 0; k < 20; k++) {
@@ -87,6 +86,7 @@ export async function fullDisk(t, run, { rounds }) {
     }
     quiet.agent.destroy();
   }
+  await settle(house);
   const a = await audit(house, sandbox, { seen });
   run.count(house, a);
   await house.stop();
@@ -95,7 +95,7 @@ export async function fullDisk(t, run, { rounds }) {
 
 // Who comes second is told so, and changes nothing.
 export async function second(t, run, { postgres } = {}) {
-  const { house, sandbox } = await open(t, run, { postgres: postgres && await database() });
+  const { house, sandbox } = await open(t, run, { postgres: postgres ? await database() : undefined });
   const other = await house.verb(['serve', '--listen', '127.0.0.1:0'].concat([]), { timeout: 5000 });
   // `serve` has no --json: called again without.
   const args = house.args;

@@ -42,11 +42,12 @@ export async function drained(t, run, { rounds, ...how }) {
 }
 
 const GREEDY = [
-  { weight: 4, model: 'sandbox/echo' },
-  { weight: 2, model: 'sandbox/stream-30-1', stream: true },
-  { weight: 2, model: 'sandbox/delay-20' },
-  { weight: 1, model: 'sandbox/cut-3', stream: true },
-  { weight: 1, model: 'sandbox/flaky-30' },
+  { weight: 20, model: 'sandbox/echo', max: 60 },
+  { weight: 10, model: 'sandbox/stream-30-1', stream: true, max: 40 },
+  { weight: 6, model: 'sandbox/delay-20', max: 50 },
+  { weight: 3, model: 'sandbox/cut-3', stream: true, max: 20 },
+  { weight: 3, model: 'sandbox/flaky-30', max: 30 },
+  { weight: 1, model: 'sandbox/stream-20-1', stream: true }, // holds all that is left
 ];
 
 // Upstreams that say more than they were allowed to: each answer costs more than was held for it.
@@ -63,12 +64,14 @@ export async function greedy(t, run, { capped = false, overrun = false, kills = 
   const key = house.keys[capped ? 'capped' : 'poor@example.com'];
   const limit = nano('0.01');
   const load = new Load(house, { rng: run.rng, keys: [key.key], mix: overrun ? OVERRUN : GREEDY, clients: 200, leave: 0.05 });
-  let refused = 0, answers = 0;
-  // All start at once and go on until most are refused for want of money.
+  let refused = 0, answers = 0, inRow = 0;
+  // All start at once and go on until nobody has got anything for a long while.
   const over = new Promise((done) => load.on('answer', (r) => {
+    const no = r.status === 402 || r.code === 'spend_cap_reached';
     answers++;
-    if (r.status === 402 || r.code === 'spend_cap_reached') refused++;
-    if (refused >= 400 || answers > 20000) done();
+    if (no) refused++;
+    inRow = no ? inRow + 1 : r.status === 200 ? 0 : inRow;
+    if (inRow >= 1500 || answers > 60000) done();
   }));
   load.run();
   for (let i = 0; i < kills; i++) {
