@@ -76,6 +76,8 @@ static struct http_route slow(const char *method, const char *path, size_t body_
 #define ARG_control_keys_validate &l->server->house.control
 #define ARG_control_keys_list &l->server->house.control
 #define ARG_control_keys_rotate &l->server->house.control
+#define ARG_control_keys_create &l->server->house.control
+#define ARG_control_keys_revoke &l->server->house.control
 #define ARG_control_route_health &l->server->house.control
 #define ARG_control_route_ready &l->server->house.control
 #define ARG_control_metrics &l->server->house.control

@@ -78,27 +78,60 @@ static int run_models(struct cli_args *a)
     return ok ? CLI_DONE : CLI_FAILED;
 }
 
-static int run_rotate(struct cli_args *a)
+/* POSTs and prints the answer; `once` is said when it holds a key. */
+static int post(struct cli_args *a, const char *path, struct str request, const char *once)
 {
     struct cli_server s;
-    struct buf body, rq;
+    struct buf body;
+    if (!cli_server_find(&s, true))
+        return CLI_FAILED;
+    buf_init(&body, BODY_MAX);
+    bool ok = cli_api(&s, "POST", path, request, &body);
+    if (ok)
+        cli_print(a, buf_str(&body));
+    if (ok && once != NULL)
+        fprintf(stderr, "%s\n", once);
+    buf_fini(&body);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int run_rotate(struct cli_args *a)
+{
+    char rq[64];
     uint64_t grace = 0;
     const char *g = cli_value(a, "grace");
     if (g != NULL && !str_to_u64(str_c(g), 604800, &grace))
         return cli_wrong_usage(a, "--grace takes seconds, at most 604800");
-    if (!cli_server_find(&s, true))
-        return CLI_FAILED;
-    buf_init(&body, BODY_MAX);
-    buf_init(&rq, 256);
-    buf_printf(&rq, "{\"grace_seconds\":%llu}", (unsigned long long)grace);
-    bool ok = cli_api(&s, "POST", "/keys/rotate", buf_str(&rq), &body);
-    if (ok)
-        cli_print(a, buf_str(&body));
-    if (ok)
-        fputs("The new key is shown this once. Put it where the old one was.\n", stderr);
-    buf_fini(&body);
+    snprintf(rq, sizeof(rq), "{\"grace_seconds\":%llu}", (unsigned long long)grace);
+    return post(a, "/keys/rotate", str_c(rq),
+                "The new key is shown this once. Put it where the old one was.");
+}
+
+static int run_create(struct cli_args *a)
+{
+    static const char *const options[][2] = {
+        {"name", "name"}, {"scope", "scope"}, {"expires", "expires_at"}};
+    struct buf rq;
+    buf_init(&rq, 64u * 1024);
+    buf_byte(&rq, '{');
+    for (size_t i = 0; i < 3; i++)
+        if (cli_value(a, options[i][0]) != NULL)
+            buf_json_member(&rq, options[i][1], str_c(cli_value(a, options[i][0])));
+    buf_byte(&rq, '}');
+    int status = post(a, "/api/keys", buf_str(&rq), "The key is shown this once.");
     buf_fini(&rq);
-    return ok ? CLI_DONE : CLI_FAILED;
+    return status;
+}
+
+static int run_revoke(struct cli_args *a)
+{
+    char path[256];
+    struct str id = str_c(a->operands[0]);
+    if (!str_starts(id, STR("key_")) || id.n > 64 || str_index(id, '/') != SIZE_MAX ||
+        str_index(id, '?') != SIZE_MAX)
+        return cli_wrong_usage(a, "a key's id looks like key_…; 'keys list' shows them");
+    snprintf(path, sizeof(path), "/api/keys/%s/revoke", a->operands[0]);
+    return post(a, path, STR("{}"), NULL);
 }
 
 static int run_status(struct cli_args *a)
@@ -157,6 +190,11 @@ static int run_help(struct cli_args *a)
 
 static const struct cli_option history_options[] = {{"limit", "N", false, "how many calls (20)"},
                                                     {NULL, NULL, false, NULL}};
+static const struct cli_option create_options[] = {
+    {"name", "TEXT", false, "what it is for"},
+    {"scope", "LIST", false, "inference, usage, keys or all (as the key in use)"},
+    {"expires", "TIME", false, "RFC 3339"},
+    {NULL, NULL, false, NULL}};
 static const struct cli_option rotate_options[] = {
     {"grace", "SECONDS", false, "how long the old key still works (0)"}, {NULL, NULL, false, NULL}};
 static const struct cli_option chat_options[] = {
@@ -170,6 +208,8 @@ const struct cli_verb cli_verbs[] = {
     {"whoami", "", NULL, "whose key this is", run_whoami, NULL},
     {"keys list", "", NULL, "your API keys", run_keys_list, NULL},
     {"keys rotate", "", rotate_options, "a new key instead of the one in use", run_rotate, NULL},
+    {"keys create", "", create_options, "another key", run_create, NULL},
+    {"keys revoke", "ID", NULL, "ends a key at once", run_revoke, NULL},
     {"billing status", "", NULL, "balance and this month's spend", run_status, NULL},
     {"billing history", "", history_options, "the latest calls and what they cost", run_history,
      NULL},

@@ -94,7 +94,8 @@ MUST enum err gateway_usage_json(struct gateway *g, struct id team, int64_t star
                                  int64_t end_us, int64_t recent, struct buf *json);
 /* Calls whose outcome is unknown, newest first, as a JSON array. */
 MUST enum err gateway_unresolved_json(struct gateway *g, struct store_conn *conn, struct buf *json);
-/* Usage lines against the ledger's postings, per team: mismatches are lines in the report. */
+/* Usage lines against the ledger's postings, call by call, and against their own sums by hour:
+ * mismatches are lines in the report. */
 MUST enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64_t *ret_lines,
                                    uint64_t *ret_mismatches, struct buf *report);
 /* For ledger_explain: an about as JSON text. */

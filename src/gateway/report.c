@@ -314,11 +314,31 @@ static void differs(struct buf *report, const struct team_sum *a, const struct t
                (long long)(b->there ? b->amount : 0));
 }
 
-/* Lines against hours, team by team; both come sorted by team. */
-enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64_t *ret_lines,
-                              uint64_t *ret_mismatches, struct buf *report)
+/* Each line's charge against what the ledger posted for the call. */
+static enum err lines_against_postings(struct store_conn *conn, uint64_t *mismatches,
+                                       struct buf *report)
 {
-    (void)g;
+    struct store_query *q = NULL;
+    char text[ID_TEXT_MAX];
+    enum err e = store_start(conn, SQL_USAGE_CHARGES, &q, "");
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct id call = id_of(store_str(q, 0));
+        struct nano charge = store_nano(q, 1), posted = NANO(0);
+        e = ledger_call_charged(conn, call, &posted);
+        if (e != OK || posted.v == charge.v)
+            continue;
+        (*mismatches)++;
+        buf_printf(report, "usage of %s: charged %lld nano-dollars, the ledger posted %lld\n",
+                   id_text("req_", call, text).p, (long long)charge.v, (long long)posted.v);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+/* Lines against hours, team by team; both come sorted by team. */
+static enum err lines_against_hours(struct store_conn *conn, uint64_t *ret_lines,
+                                    uint64_t *ret_mismatches, struct buf *report)
+{
     struct store_query *lines = NULL, *hours = NULL;
     struct team_sum a = {.there = false}, b = {.there = false};
     uint64_t n = 0, wrong = 0;
@@ -346,6 +366,19 @@ enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64
     store_finish(&lines);
     store_finish(&hours);
     *ret_lines = n;
+    *ret_mismatches = wrong;
+    return e;
+}
+
+enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64_t *ret_lines,
+                              uint64_t *ret_mismatches, struct buf *report)
+{
+    (void)g;
+    uint64_t lines = 0, wrong = 0;
+    enum err e = lines_against_hours(conn, &lines, &wrong, report);
+    if (e == OK)
+        e = lines_against_postings(conn, &wrong, report);
+    *ret_lines = lines;
     *ret_mismatches = wrong;
     return e;
 }

@@ -201,3 +201,17 @@ enum err ledger_explain(struct ledger *ledger, struct store_conn *conn, struct i
     buf_byte(json, ']');
     return e;
 }
+
+enum err ledger_call_charged(struct store_conn *conn, struct id call, struct nano *ret_charge)
+{
+    struct store_query *q = NULL;
+    struct id revenue = model_house_id(HOUSE_REVENUE);
+    enum err e = store_start(conn, SQL_LEDGER_CALL_CHARGED, &q, "bb", id_bytes(&call),
+                             id_bytes(&revenue));
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        *ret_charge = store_nano(q, 0);
+    store_finish(&q);
+    return e;
+}

@@ -22,6 +22,9 @@
     ROUTE(KEYS_LIST, "GET", "/keys/list", SLOW, control_keys_list, 0, "the team's keys")           \
     ROUTE(KEYS_ROTATE, "POST", "/keys/rotate", SLOW, control_keys_rotate, 65536,                   \
           "a new key for an old one")                                                              \
+    ROUTE(API_KEYS_CREATE, "POST", "/api/keys", SLOW, control_keys_create, 65536, "another key")   \
+    ROUTE(API_KEYS_REVOKE, "POST", "/api/keys/{id}/revoke", SLOW, control_keys_revoke, 65536,      \
+          "ends a key at once")                                                                    \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, "is the process alive")         \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, "does it take calls")              \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, "Prometheus figures")

@@ -98,6 +98,19 @@ test('keys: create, revoke at once, rotate', async () => {
   fits((await house.ok(['admin', 'key', 'list', '--user', 'demo@example.com'])).stdout);
 });
 
+test('a customer makes a key of his own and ends it', async () => {
+  const made = await house.json('keys', 'create', '--name', 'ci', '--scope', 'usage');
+  house.keep(made.api_key);
+  assert.equal(made.scope, 'usage');
+  await house.ok(['whoami'], { env: { TOLLGATE_API_KEY: made.api_key } });
+  await fails(['keys', 'create'], 1, /scope/, { env: { TOLLGATE_API_KEY: made.api_key } });
+  await house.ok(['keys', 'revoke', made.id]);
+  await fails(['whoami'], 1, /revoked/, { env: { TOLLGATE_API_KEY: made.api_key } });
+  await fails(['keys', 'revoke', 'nonsense'], 2, /key_/);
+  await fails(['keys', 'revoke', 'key_00000000000000000000000000'], 1, /no such thing/);
+  await fails(['keys', 'create', '--expires', 'soon'], 1, /expires_at/);
+});
+
 test('the operator: lists, sync, test, limits, credit, explain, unresolved', async () => {
   for (const verb of ['provider', 'route', 'price', 'pricing-rule']) {
     assert.ok(Array.isArray(one((await house.ok(['admin', verb, 'list', '--json'])).stdout)));

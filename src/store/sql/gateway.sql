@@ -52,6 +52,9 @@ FROM usage WHERE unresolved = 1 ORDER BY ended_us DESC LIMIT 1000;
 SELECT team, CAST(count(*) AS bigint), CAST(sum(charge) AS bigint) FROM usage
 GROUP BY team ORDER BY team;
 
+-- name: USAGE_CHARGES
+SELECT id, charge FROM usage;
+
 -- name: USAGE_HOUR_SUM_BY_TEAM
 SELECT team, CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint) FROM usage_hour
 GROUP BY team ORDER BY team;

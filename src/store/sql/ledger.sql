@@ -105,3 +105,8 @@ SELECT account, CAST(sum(amount) AS bigint) FROM (
     UNION ALL
     SELECT debit AS account, -amount AS amount FROM ledger_transfer
 ) AS moved GROUP BY account;
+
+-- What was posted as a call's charge.
+-- name: LEDGER_CALL_CHARGED
+SELECT CAST(COALESCE(sum(amount), 0) AS bigint) FROM ledger_transfer
+WHERE group_id = $1 AND credit = $2;
