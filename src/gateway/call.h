@@ -138,7 +138,7 @@ struct call {
     /* meter */
     int status; /* of the upstream */
     bool streaming, large, started, sse_ready;
-    struct buf answer; /* whole answer, or the tail of a large one, or an error's body */
+    struct buf answer; /* whole answer, tail of a large one, error's body, or unwritten events */
     size_t counted; /* of `answer`, in the global count */
     struct sse sse;
     struct buf held_back; /* last events, until the settlement is durable */
@@ -185,7 +185,6 @@ struct gateway_loop {
     uint64_t models_generation;
     struct buf log; /* lines and records in the making */
     struct buf scratch; /* JSON in the making, of one callback */
-    struct buf relay; /* events of one callback, for one chunk */
     struct arena texts; /* new values of one event */
 };
 

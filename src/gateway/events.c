@@ -15,7 +15,7 @@ static void put(struct call *c, struct str s)
     if (c->x == NULL)
         return;
     call_keep(c, s);
-    buf_add(&c->gl->relay, s);
+    buf_add(&c->answer, s);
 }
 
 /* It was not the end after all. */
@@ -24,7 +24,7 @@ static void release_held_back(struct call *c)
     if (c->held_back.n == 0)
         return;
     if (c->x != NULL)
-        buf_add(&c->gl->relay, buf_str(&c->held_back));
+        buf_add(&c->answer, buf_str(&c->held_back));
     buf_reset(&c->held_back);
 }
 

@@ -78,7 +78,7 @@ void stream_end(struct call *c);
 void stream_cut(struct call *c, const struct upstream_failure *f);
 void stream_fini(struct call *c);
 void stream_turn_end(struct call *c);
-/* events.c: one event into gl->relay or held_back; false at the stream's end, or when it failed. */
+/* events.c: one event into answer or held_back; false at the stream's end, or when it failed. */
 bool event_relay(struct call *c, const struct sse_event *e);
 
 /* usage.c */

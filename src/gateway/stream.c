@@ -1,16 +1,15 @@
 /* An answer that is a stream of events: relayed as it arrives, in bounded memory. What ends it
  * (the usage chunk and [DONE]) is held back until the settlement is durable.
  *
- *   events of this callback   gl->relay      leave together at its end
- *   not written yet           c->answer      overlap: until the hold is durable; or a stream
- *                                            that came whole, which leaves with its end
- *   the end                   c->held_back   until the settlement is durable */
+ *   events of this turn   c->answer      leave together at its end; overlap: not before the hold
+ *                                        is durable; of the last turn: with the end
+ *   the end               c->held_back   until the settlement is durable
+ */
 #include "gateway/steps.h"
 
 #define EVENT_BYTES_MAX (4u << 20)
 #define QUEUE_HIGH (256u * 1024)
-#define RELAY_KEEP_BYTES (256u * 1024)
-#define WHOLE_BYTES_MAX (256u * 1024)
+#define LAST_BYTES_MAX (256u * 1024)
 #define CHECKPOINT_US US_PER_S
 
 /* ---- the client's side ---- */
@@ -40,32 +39,12 @@ void stream_fini(struct call *c)
     c->sse_ready = false;
 }
 
-static void reset_relay(struct call *c)
-{
-    struct buf *b = &c->gl->relay;
-    if (b->cap > RELAY_KEEP_BYTES)
-        buf_fini(b);
-    else
-        buf_reset(b);
-}
-
-/* What was not written yet, and the events of this callback. */
 static void write_out(struct call *c)
 {
     begin(c);
     if (c->x != NULL && c->answer.n != 0)
         http_write(c->x, buf_str(&c->answer));
     buf_reset(&c->answer);
-    if (c->x != NULL && c->gl->relay.n != 0)
-        http_write(c->x, buf_str(&c->gl->relay));
-    reset_relay(c);
-}
-
-static void keep_unwritten(struct call *c)
-{
-    if (c->x != NULL)
-        buf_add(&c->answer, buf_str(&c->gl->relay));
-    reset_relay(c);
 }
 
 /* overlap: the hold has become durable while the upstream was paused. */
@@ -89,11 +68,20 @@ void stream_head(struct call *c)
     call_wait_durable(c, true, begin_durable);
 }
 
-/* Nothing came with the head: the client gets it alone. */
+static void stream_broken(struct call *c, enum err e);
+
+/* What came in this turn, or the head alone. */
 void stream_turn_end(struct call *c)
 {
-    if (!c->settled && c->durable == NULL)
-        begin(c);
+    if (c->settled || c->durable != NULL)
+        return;
+    if (buf_check(&c->answer) != OK) {
+        stream_broken(c, ERR_UPSTREAM_ERROR);
+        return;
+    }
+    write_out(c);
+    if (c->x != NULL && c->up != NULL && http_queued(c->x) > QUEUE_HIGH)
+        upstream_pause(c->up);
 }
 
 static void error_event(struct call *c, enum err e)
@@ -117,7 +105,7 @@ static void error_event(struct call *c, enum err e)
     buf_add(&b, c->product->id == PRODUCT_CHAT ? STR("\"delta\":{\"content\":\"\"}")
                                                : STR("\"text\":\"\""));
     buf_add(&b, STR(",\"finish_reason\":\"error\"}]}\n\n"));
-    buf_add(&c->gl->relay, buf_str(&b));
+    buf_add(&c->answer, buf_str(&b));
     buf_fini(&b);
 }
 
@@ -129,7 +117,7 @@ static void stream_settled(struct call *c)
         const struct gateway *g = c->gl->g;
         struct http_exchange *x = c->x;
         char text[UNITS_TEXT_MAX];
-        buf_add(&c->gl->relay, buf_str(&c->held_back));
+        buf_add(&c->answer, buf_str(&c->held_back));
         write_out(c);
         http_exchange_set(x, NULL, NULL);
         c->x = NULL;
@@ -143,14 +131,11 @@ static void stream_settled(struct call *c)
     call_done(c);
 }
 
-/* [DONE], or an end without it after the usage: nothing more is wanted of the upstream. A stream
- * that came whole in one read is written with its end, in one piece. */
+/* [DONE], or an end without it after the usage: nothing more is wanted of the upstream. What came
+ * in the same turn leaves with the end, in one piece. */
 static void stream_finished(struct call *c)
 {
-    bool whole = !c->started && c->answer.n + c->gl->relay.n <= WHOLE_BYTES_MAX;
-    if (whole || c->durable != NULL)
-        keep_unwritten(c);
-    else
+    if (c->answer.n > LAST_BYTES_MAX && c->durable == NULL)
         write_out(c);
     call_wait_cancel(c);
     if (c->up != NULL) {
@@ -175,7 +160,6 @@ static void broken_told(struct call *c)
         c->x = NULL;
         http_end(x);
     }
-    reset_relay(c);
     buf_reset(&c->answer); /* the receipt may be read into it */
     if (c->ans.has_usage)
         call_settle(c, stream_settled);
@@ -196,16 +180,14 @@ static void stream_broken(struct call *c, enum err e)
         c->up = NULL;
     }
     if (c->x != NULL) {
-        buf_add(&c->gl->relay, buf_str(&c->held_back));
+        buf_add(&c->answer, buf_str(&c->held_back));
         buf_reset(&c->held_back);
         error_event(c, e);
     }
-    if (waits) {
-        keep_unwritten(c);
+    if (waits)
         call_wait_durable(c, true, broken_told);
-    } else {
+    else
         broken_told(c);
-    }
 }
 
 static void checkpoint(struct call *c)
@@ -239,14 +221,10 @@ void stream_body(struct call *c, struct str bytes)
         stream_broken(c, ERR_UPSTREAM_ERROR);
         return;
     }
-    if (c->durable != NULL)
-        keep_unwritten(c);
-    else if (c->gl->relay.n != 0)
-        write_out(c);
+    if (c->answer.n != 0)
+        call_at_turn_end(c);
     if (loop_now_us(c->gl->loop) >= c->checkpoint_us && !c->ans.has_usage)
         checkpoint(c);
-    if (c->x != NULL && c->up != NULL && http_queued(c->x) > QUEUE_HIGH)
-        upstream_pause(c->up);
 }
 
 void stream_end(struct call *c)

@@ -7,8 +7,6 @@
 /* A call that waits longer than this for the disk before it is dispatched is refused. */
 #define HOLD_WAIT_US_MAX (5 * US_PER_S)
 #define TICK_US US_PER_S
-/* One read's worth of events, and one event of the largest size. */
-#define RELAY_BYTES_MAX (16u << 20)
 
 static void header_name(char *to, size_t size, const char *prefix, const char *name)
 {
@@ -158,7 +156,6 @@ enum err gateway_loop_new(struct gateway *g, struct loop *loop, struct gateway_l
     gl->pool = upstream_pool_new(loop, &options);
     buf_init(&gl->log, 64u * 1024);
     buf_init(&gl->scratch, 64u * 1024);
-    buf_init(&gl->relay, RELAY_BYTES_MAX);
     arena_init(&gl->texts, 8192, 256u * 1024);
     buf_init(&gl->models, 16u << 20);
     loop_on_turn_end(loop, on_turn_end, gl);
@@ -196,7 +193,6 @@ void gateway_loop_free(struct gateway_loop **loop)
     ledger_lane_free(&gl->lane);
     buf_fini(&gl->log);
     buf_fini(&gl->scratch);
-    buf_fini(&gl->relay);
     arena_fini(&gl->texts);
     buf_fini(&gl->models);
     mem_free(gl);
