@@ -93,6 +93,7 @@ void call_free(struct call *c)
     stream_fini(c);
     call_idem_end(c);
     keep_or_free(&c->answer);
+    c->answer.max = gl->g->o.answer_bytes_max + 1;
     keep_or_free(&c->held_back);
     buf_reset(&c->prefix_out);
     struct buf answer = c->answer, held_back = c->held_back, prefix_out = c->prefix_out;

@@ -10,6 +10,8 @@
 #define EVENT_BYTES_MAX (4u << 20)
 #define QUEUE_HIGH (256u * 1024)
 #define LAST_BYTES_MAX (256u * 1024)
+/* One event of the largest size behind what is written at once. */
+#define UNWRITTEN_BYTES_MAX (2 * EVENT_BYTES_MAX)
 #define CHECKPOINT_US US_PER_S
 
 /* ---- the client's side ---- */
@@ -57,6 +59,7 @@ void stream_head(struct call *c)
 {
     sse_init(&c->sse, EVENT_BYTES_MAX);
     c->sse_ready = true;
+    c->answer.max = UNWRITTEN_BYTES_MAX;
     call_keep_head(c, 200, "text/event-stream");
     c->checkpoint_us = c->head_us + CHECKPOINT_US;
     if (c->gl->g->o.durability != GATEWAY_OVERLAP || c->x == NULL ||
@@ -68,17 +71,11 @@ void stream_head(struct call *c)
     call_wait_durable(c, true, begin_durable);
 }
 
-static void stream_broken(struct call *c, enum err e);
-
 /* What came in this turn, or the head alone. */
 void stream_turn_end(struct call *c)
 {
     if (c->settled || c->durable != NULL)
         return;
-    if (buf_check(&c->answer) != OK) {
-        stream_broken(c, ERR_UPSTREAM_ERROR);
-        return;
-    }
     write_out(c);
     if (c->x != NULL && c->up != NULL && http_queued(c->x) > QUEUE_HIGH)
         upstream_pause(c->up);
@@ -217,11 +214,13 @@ void stream_body(struct call *c, struct str bytes)
             stream_finished(c);
         return;
     }
-    if (r == ERR_LIMIT) {
+    if (r == ERR_LIMIT || buf_check(&c->answer) != OK) {
         stream_broken(c, ERR_UPSTREAM_ERROR);
         return;
     }
-    if (c->answer.n != 0)
+    if (c->answer.n > LAST_BYTES_MAX)
+        stream_turn_end(c);
+    else if (c->answer.n != 0)
         call_at_turn_end(c);
     if (loop_now_us(c->gl->loop) >= c->checkpoint_us && !c->ans.has_usage)
         checkpoint(c);
