@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define LOCK_TRIES 20
+#define LOCK_AGAIN_US 50000
 #define OID_BOOL 16
 #define OID_BYTEA 17
 #define OID_INT8 20
@@ -760,10 +762,16 @@ static enum err look_inside(struct store *store, struct pg_conn *c, char why[STO
     return OK;
 }
 
+/* The server may not have noticed yet that an owner who died is gone: it is asked for a while. */
 static enum err take_lock(struct pg_conn *c, char why[STORE_WHY_MAX])
 {
-    char value[8];
-    enum err e = say_one(c, "SELECT pg_try_advisory_lock(" HOUSE_LOCK ")", value, sizeof(value));
+    char value[8] = "";
+    enum err e = OK;
+    for (int i = 0; e == OK && i < LOCK_TRIES && strcmp(value, "t") != 0; i++) {
+        if (i != 0)
+            usleep(LOCK_AGAIN_US);
+        e = say_one(c, "SELECT pg_try_advisory_lock(" HOUSE_LOCK ")", value, sizeof(value));
+    }
     if (e == OK && strcmp(value, "t") != 0)
         return store_say(why, ERR_HOUSE_OWNED,
                          "The house in the database %s is owned by another process. Stop that one "
