@@ -148,6 +148,7 @@ static enum err who_check(struct call *c)
 {
     const struct http_request *r = http_request_of(c->x);
     int64_t now = loop_wall_us(c->gl->loop);
+    must(c->key != NULL);
     enum err e = identity_key_check(c->key, now);
     if (e != OK)
         return e;

@@ -21,8 +21,8 @@
 #define LEDGER_QUEUE_MAX 1000000
 /* Projections are written in the transaction of a row, so that they cost no fsync of their own:
  * when so many records wait for it, and so long after the first one that waits. */
-#define LEDGER_PROJECT_RECORDS 16384
-#define LEDGER_PROJECT_US (200 * US_PER_MS)
+#define LEDGER_PROJECT_RECORDS 2048
+#define LEDGER_PROJECT_US (25 * US_PER_MS)
 /* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes
  * (that two ids share one is as likely as a guessed key). */
 #define LEDGER_RECENT 8192

@@ -118,7 +118,7 @@ static void test_gcra_bound(void **state)
         int64_t rpm = rates[r][0], burst = rates[r][1], now = 1000000007;
         renew_user((struct limits_rule){rpm, burst, 0, 0, 0, 0, 0});
         log_n = 0;
-        int64_t step = MINUTE / rpm, start = now;
+        int64_t step = MINUTE / rpm;
         for (int i = 0; i < 3000 && log_n < 1500; i++) {
             /* Crowds, trickles and long silences. */
             now += draw(4) == 0 ? (int64_t)draw((uint64_t)step * 3 + 1) : (int64_t)draw(3);
@@ -137,7 +137,8 @@ static void test_gcra_bound(void **state)
         check_gcra(rpm, burst);
         /* Asked all the time, it lets nearly the whole rate through. */
         log_n = 0;
-        start = now += 1000 * step;
+        now += 1000 * step;
+        int64_t start = now;
         for (; now - start < 100 * MINUTE / rpm * 60 && log_n < 2000; now += step / 7 + 1)
             log_n += take(0, now) == OK;
         int64_t full = (now - start) / step;

@@ -235,6 +235,7 @@ static enum err sqlite_has_table(struct store_conn *conn, const char *table, boo
 static enum err bind(struct sqlite_conn *c, struct sqlite_query *q,
                      const struct store_param *params, unsigned n, sqlite3_destructor_type lives)
 {
+    must(q != NULL);
     for (unsigned i = 0; i < n; i++) {
         const struct store_param *p = &params[i];
         int rc = SQLITE_OK, at = (int)i + 1;
@@ -286,6 +287,7 @@ static enum err sqlite_start(struct store_conn *conn, unsigned sql,
         e = bind(of(conn), q, params, n, SQLITE_TRANSIENT);
     if (e != OK)
         return e;
+    must(q != NULL);
     q->base.open = true;
     q->ended = false;
     *ret_query = &q->base;
@@ -590,7 +592,7 @@ static void lay_wal(const struct sqlite_state *st)
     bool ok = pwrite(fd, zeros, WAL_LAID_BYTES, 0) == (ssize_t)WAL_LAID_BYTES;
     /* Only a matter of speed: on a full disk it stays empty. */
     if (!ok || fdatasync(fd) != 0)
-        ok = ftruncate(fd, 0) == 0;
+        (void)!ftruncate(fd, 0);
     close(fd);
     mem_free(zeros);
 }
