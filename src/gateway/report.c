@@ -26,23 +26,11 @@ static void member_id(struct buf *b, const char *name, const char *prefix, struc
 
 /* ---- who, for slow requests ---- */
 
-static struct str header_key(const struct http_request *r)
-{
-    struct str auth = http_request_header(r, STR("authorization"));
-    if (auth.p != NULL && str_starts_nocase(auth, STR("bearer ")))
-        return str_trim(str_from(auth, 7));
-    if (str_eq_nocase(auth, STR("bearer")))
-        return STR(""); /* the key behind it is missing */
-    if (auth.p != NULL)
-        return auth;
-    return str_trim(http_request_header(r, STR("x-api-key")));
-}
-
 enum err gateway_who(struct gateway *g, const struct http_request *r, unsigned scope,
                      int64_t wall_us, struct identity_key **ret_key)
 {
     uint8_t mac[CRYPTO_HASH_LEN];
-    struct str text = header_key(r);
+    struct str text = call_key_text(r);
     struct identity_key *key = NULL;
     if (!identity_key_mac(g->o.identity, text, mac))
         return text.n == 0 ? ERR_MISSING_API_KEY : ERR_INVALID_API_KEY;

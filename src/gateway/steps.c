@@ -131,16 +131,16 @@ static void refuse_credit(struct call *c, struct nano available, int64_t afforda
 
 /* ---- who ---- */
 
-static struct str key_text(const struct http_exchange *x)
+struct str call_key_text(const struct http_request *r)
 {
-    struct str auth = http_header(x, STR("authorization"));
+    struct str auth = http_request_header(r, STR("authorization"));
     if (auth.p != NULL && str_starts_nocase(auth, STR("bearer ")))
         return str_trim(str_from(auth, 7));
     if (str_eq_nocase(auth, STR("bearer")))
         return STR(""); /* the key behind it is missing */
     if (auth.p != NULL)
         return auth;
-    return str_trim(http_header(x, STR("x-api-key")));
+    return str_trim(http_request_header(r, STR("x-api-key")));
 }
 
 /* The key is known: may it come in? */
@@ -193,7 +193,7 @@ enum err call_quick_key(struct gateway_loop *gl, struct http_exchange *x,
                         struct identity_key **ret_key)
 {
     uint8_t mac[CRYPTO_HASH_LEN];
-    struct str text = key_text(x);
+    struct str text = call_key_text(http_request_of(x));
     if (!identity_key_mac(gl->g->o.identity, text, mac))
         return text.n == 0 ? ERR_MISSING_API_KEY : ERR_INVALID_API_KEY;
     if (identity_key_find(gl->g->o.identity, mac, ret_key) == IDENTITY_UNKNOWN)
@@ -211,7 +211,7 @@ bool call_on_head(void *route_arg, struct http_exchange *x, const struct product
     must(id_parse("req_", str_c(r->request_id), &c->id));
     memcpy(c->id_text, r->request_id, strlen(r->request_id) + 1);
     http_exchange_set(x, &exchange_events, c);
-    struct str key = key_text(x);
+    struct str key = call_key_text(http_request_of(x));
     enum err e = OK;
     if (!identity_key_mac(gl->g->o.identity, key, c->mac))
         e = key.n == 0 ? ERR_MISSING_API_KEY : ERR_INVALID_API_KEY;

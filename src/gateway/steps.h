@@ -30,6 +30,8 @@ void calls_turn_end(struct gateway_loop *gl);
 /* steps.c */
 bool call_on_head(void *route_arg, struct http_exchange *x, const struct product *p);
 void call_on_ready(void *route_arg, struct http_exchange *x);
+/* The API key of a request, by either header; empty when there is none. */
+struct str call_key_text(const struct http_request *r);
 /* For routes that only want to see a good key: 401 or 403, else OK and maybe a key. */
 MUST enum err call_quick_key(struct gateway_loop *gl, struct http_exchange *x,
                              struct identity_key **ret_key);
