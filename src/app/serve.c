@@ -238,6 +238,7 @@ static enum err lane_open(struct server *s, size_t i, struct buf *why)
 
 static void *run_lane(void *lane)
 {
+    (void)pthread_setname_np(pthread_self(), "tg-loop");
     loop_run(((struct lane *)lane)->loop);
     return NULL;
 }

@@ -57,6 +57,7 @@ static void reopen_file(void)
 static void *writer(void *arg)
 {
     (void)arg;
+    (void)pthread_setname_np(pthread_self(), "tg-log");
     pthread_mutex_lock(&out.lock);
     for (;;) {
         while (out.filling.n == 0 && !out.stopping && !out.reopen)
