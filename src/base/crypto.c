@@ -255,20 +255,12 @@ struct str crypto_hex(const uint8_t *p, size_t n, char *text)
     return str_of(text, 2 * n);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 32);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool crypto_unhex(struct str s, uint8_t *p, size_t n)
 {
     if (s.n != 2 * n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        int hi = hex_digit(s.p[2 * i]), lo = hex_digit(s.p[2 * i + 1]);
+        int hi = str_hex_digit(s.p[2 * i]), lo = str_hex_digit(s.p[2 * i + 1]);
         if (hi < 0 || lo < 0)
             return false;
         p[i] = (uint8_t)(hi << 4 | lo);

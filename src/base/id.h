@@ -21,6 +21,19 @@ bool id_eq(struct id a, struct id b);
 bool id_is_zero(struct id a);
 int64_t id_wall_ms(struct id a);
 uint64_t id_hash(struct id a);
+/* The 16 bytes as a table keeps them; lives as long as *id. */
+static inline struct str id_bytes(const struct id *id)
+{
+    return str_of((const char *)id->b, sizeof(id->b));
+}
+/* The zero id when they are not 16. */
+static inline struct id id_of_bytes(struct str s)
+{
+    struct id id = {{0}};
+    if (s.n == sizeof(id.b))
+        memcpy(id.b, s.p, sizeof(id.b));
+    return id;
+}
 /* `prefix` with its underscore: "req_". */
 struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX]);
 /* False when the prefix or a character is not right. */

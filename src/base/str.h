@@ -73,6 +73,8 @@ struct str str_cut(struct str *s, char sep);
 bool str_glob(struct str pattern, struct str s);
 /* Decimal digits only, no sign, no blanks; false on anything else or over `max`. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *ret_n);
+/* Value of a hexadecimal digit of either case; -1 of anything else. */
+int str_hex_digit(char c);
 /* Well-formed UTF-8 without surrogates and overlong forms. */
 bool str_is_utf8(struct str s);
 /* Stable 64-bit hash for tables in memory (not for secrets, not keyed). */

@@ -59,7 +59,7 @@ bool cli_server_find(struct cli_server *s, bool needs_key)
     return true;
 }
 
-static void explain(int status, struct str body, const char *url)
+void cli_explain(int status, struct str body, const char *url)
 {
     static const char *const message_path[] = {"error", "message", NULL};
     static const char *const url_path[] = {"error", "top_up_url", NULL};
@@ -83,12 +83,6 @@ static void explain(int status, struct str body, const char *url)
     arena_fini(&a);
 }
 
-void cli_explain(int status, struct str body, const char *url);
-void cli_explain(int status, struct str body, const char *url)
-{
-    explain(status, body, url);
-}
-
 bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str request,
              struct buf *body)
 {
@@ -110,7 +104,7 @@ bool cli_api(const struct cli_server *s, const char *method, const char *path, s
         cli_fail("%s cannot be reached: %s; is it running? TOLLGATE_URL names another", s->url,
                  why);
     else if (!ok)
-        explain(a.status, buf_str(&a.body), s->url);
+        cli_explain(a.status, buf_str(&a.body), s->url);
     else
         buf_add(body, buf_str(&a.body));
     outbound_answer_fini(&a);

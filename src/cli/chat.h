@@ -6,7 +6,5 @@
 #include "cli/cli.h"
 
 int cli_run_chat(struct cli_args *args);
-/* Says why a request was refused, on standard error (api.c). */
-void cli_explain(int status, struct str body, const char *url);
 
 #endif

@@ -83,5 +83,7 @@ bool cli_server_find(struct cli_server *s, bool needs_key);
  * not 2xx. */
 bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str request,
              struct buf *body);
+/* Says why a request was refused, on standard error. */
+void cli_explain(int status, struct str body, const char *url);
 
 #endif

@@ -27,17 +27,6 @@ void http1_chunks_init(struct http1_chunks *c)
     *c = (struct http1_chunks){.state = SIZE};
 }
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_value(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -59,7 +48,7 @@ static enum err broken(struct http1_chunks *c, enum err e)
 
 static enum err on_size(struct http1_chunks *c, char b)
 {
-    int digit = hex_of(b);
+    int digit = str_hex_digit(b);
     if (digit >= 0) {
         if (c->left > (uint64_t)INT64_MAX >> 4)
             return broken(c, ERR_BODY_TOO_LARGE);

@@ -5,17 +5,6 @@
 
 enum { HOST_BYTES_MAX = 253, LABEL_BYTES_MAX = 63 };
 
-static int hex_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool is_alnum(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -28,7 +17,7 @@ static char unescape(struct str s, size_t *i)
 {
     if (s.n - *i < 3)
         return '\0';
-    int high = hex_of(s.p[*i + 1]), low = hex_of(s.p[*i + 2]);
+    int high = str_hex_digit(s.p[*i + 1]), low = str_hex_digit(s.p[*i + 2]);
     if (high < 0 || low < 0)
         return '\0';
     *i += 2;

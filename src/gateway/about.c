@@ -60,10 +60,7 @@ int64_t about_int(const struct about *a, enum about_tag tag)
 
 struct id about_id(const struct about *a, enum about_tag tag)
 {
-    struct id id = {{0}};
-    if (a->field[tag].n == sizeof(id.b))
-        memcpy(id.b, a->field[tag].p, sizeof(id.b));
-    return id;
+    return id_of_bytes(a->field[tag]);
 }
 
 struct str about_text(const struct about *a, enum about_tag tag)
@@ -99,7 +96,7 @@ void about_put_int(struct buf *b, enum about_tag tag, int64_t v)
 
 void about_put_id(struct buf *b, enum about_tag tag, struct id id)
 {
-    put(b, tag, str_of((const char *)id.b, sizeof(id.b)));
+    put(b, tag, id_bytes(&id));
 }
 
 void about_put_text(struct buf *b, enum about_tag tag, struct str s)

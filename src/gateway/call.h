@@ -157,6 +157,7 @@ struct call {
     struct call_idempotency *idem; /* with an Idempotency-Key (replay.c) */
     struct loop_timer timer;
     int asked; /* times that the upstream was asked for the outcome */
+    bool receipt_found; /* the last time it had a receipt (200) */
     call_next_f resolve_stop; /* while asking: ends it at once; NULL: not asking */
 };
 

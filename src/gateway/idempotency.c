@@ -1,11 +1,6 @@
 /* The table of kept answers. */
 #include "gateway/idempotency.h"
 
-static struct str bytes_of(const struct id *id)
-{
-    return str_of((const char *)id->b, sizeof(id->b));
-}
-
 static struct str text_of(const struct idempotency_key *k)
 {
     return str_of(k->text, k->n);
@@ -47,7 +42,7 @@ static enum err read_row(struct idempotency *i, const struct idempotency_key *k,
     if (hash.n != CRYPTO_HASH_LEN || memcmp(hash.p, k->body_hash, CRYPTO_HASH_LEN) != 0)
         return ERR_IDEMPOTENCY_MISMATCH;
     switch (store_i64(q, 2)) {
-    case 0: return str_eq(store_str(q, 1), bytes_of(&i->boot)) ? ERR_IN_PROGRESS : ERR_CONFLICT;
+    case 0: return str_eq(store_str(q, 1), id_bytes(&i->boot)) ? ERR_IN_PROGRESS : ERR_CONFLICT;
     case 1: return crypto_open(i->seal, context(k, text), store_str(q, 3), ret_answer);
     default: return ERR_CONFLICT;
     }
@@ -58,7 +53,7 @@ enum err idempotency_claim_in(struct idempotency *i, struct store_conn *conn,
                               struct buf *ret_answer)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_IDEMPOTENCY_GET, &q, "bt", bytes_of(&k->team), text_of(k));
+    enum err e = store_start(conn, SQL_IDEMPOTENCY_GET, &q, "bt", id_bytes(&k->team), text_of(k));
     if (e == OK)
         e = store_step(q);
     bool there = e == OK && store_i64(q, 4) > wall_us - IDEMPOTENCY_KEEP_US;
@@ -69,8 +64,8 @@ enum err idempotency_claim_in(struct idempotency *i, struct store_conn *conn,
     store_finish(&q);
     if (e != OK || there)
         return e;
-    return store_run(conn, SQL_IDEMPOTENCY_CLAIM, NULL, "btbbbi", bytes_of(&k->team), text_of(k),
-                     str_of((const char *)k->body_hash, CRYPTO_HASH_LEN), bytes_of(&i->boot),
+    return store_run(conn, SQL_IDEMPOTENCY_CLAIM, NULL, "btbbbi", id_bytes(&k->team), text_of(k),
+                     str_of((const char *)k->body_hash, CRYPTO_HASH_LEN), id_bytes(&i->boot),
                      STR(""), wall_us);
 }
 
@@ -103,7 +98,7 @@ enum err idempotency_store_in(struct idempotency *i, struct store_conn *conn,
     buf_init(&sealed, IDEMPOTENCY_ANSWER_MAX + CRYPTO_SEAL_EXTRA);
     if (keep)
         crypto_seal(i->seal, context(k, text), answer, &sealed);
-    enum err e = store_run(conn, SQL_IDEMPOTENCY_STORE, NULL, "btib", bytes_of(&k->team),
+    enum err e = store_run(conn, SQL_IDEMPOTENCY_STORE, NULL, "btib", id_bytes(&k->team),
                            text_of(k), keep ? INT64_C(1) : INT64_C(2), buf_str(&sealed));
     buf_fini(&sealed);
     return e;
@@ -111,7 +106,7 @@ enum err idempotency_store_in(struct idempotency *i, struct store_conn *conn,
 
 enum err idempotency_drop_in(struct store_conn *conn, const struct idempotency_key *k)
 {
-    return store_run(conn, SQL_IDEMPOTENCY_DROP, NULL, "bt", bytes_of(&k->team), text_of(k));
+    return store_run(conn, SQL_IDEMPOTENCY_DROP, NULL, "bt", id_bytes(&k->team), text_of(k));
 }
 
 enum err idempotency_expire_in(struct store_conn *conn, int64_t wall_us)

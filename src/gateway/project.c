@@ -69,11 +69,6 @@ static struct sum *slot_of(struct rollup *r, struct id team, struct id key, stru
     }
 }
 
-static struct str bytes_of(const struct id *id)
-{
-    return str_of((const char *)id->b, sizeof(id->b));
-}
-
 static enum err flush(void *gateway, struct store_conn *conn)
 {
     struct rollup *r = ((struct gateway *)gateway)->rollup;
@@ -81,8 +76,8 @@ static enum err flush(void *gateway, struct store_conn *conn)
         const struct sum *s = &r->slot[i];
         if (!s->used)
             continue;
-        store_put(conn, SQL_USAGE_HOUR_ADD, "bibtiiiiinn", bytes_of(&s->team), s->hour,
-                  bytes_of(&s->key), s->model, s->requests, s->failed, s->input, s->output,
+        store_put(conn, SQL_USAGE_HOUR_ADD, "bibtiiiiinn", id_bytes(&s->team), s->hour,
+                  id_bytes(&s->key), s->model, s->requests, s->failed, s->input, s->output,
                   s->cache_read, s->charge, s->cost);
     }
     clear(r);
@@ -126,8 +121,8 @@ static void add_line(struct gateway *g, struct store_conn *conn, const struct le
 {
     struct id user = about_id(a, ABOUT_USER), key = about_id(a, ABOUT_KEY);
     detail(g, o, a);
-    store_put(conn, SQL_USAGE_ADD, "bbbbttiiiinniiib", bytes_of(&o->wallet), bytes_of(&o->call),
-              bytes_of(&user), bytes_of(&key), about_text(a, ABOUT_MODEL),
+    store_put(conn, SQL_USAGE_ADD, "bbbbttiiiinniiib", id_bytes(&o->wallet), id_bytes(&o->call),
+              id_bytes(&user), id_bytes(&key), about_text(a, ABOUT_MODEL),
               about_text(a, ABOUT_PROVIDER), about_int(a, ABOUT_STATUS), about_int(a, ABOUT_BASIS),
               about_int(a, ABOUT_INPUT), about_int(a, ABOUT_OUTPUT), o->charge, o->cost,
               about_int(a, ABOUT_STARTED), o->ended_us, (int64_t)o->unresolved,

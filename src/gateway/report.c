@@ -5,23 +5,10 @@
 
 #define DAYS_MAX 3660
 
-static struct str bytes_of(const struct id *id)
-{
-    return str_of((const char *)id->b, sizeof(id->b));
-}
-
-static struct id id_of(struct str s)
-{
-    struct id id = {{0}};
-    if (s.n == sizeof(id.b))
-        memcpy(id.b, s.p, sizeof(id.b));
-    return id;
-}
-
 static void member_id(struct buf *b, const char *name, const char *prefix, struct str bytes)
 {
     char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id_of(bytes), text));
+    buf_json_member(b, name, id_text(prefix, id_of_bytes(bytes), text));
 }
 
 /* ---- who, for slow requests ---- */
@@ -98,7 +85,7 @@ static enum err generation_read(struct gateway *g, struct id call, struct id tea
     enum err e = store_reader_begin(g->o.store, &conn);
     if (e != OK)
         return e;
-    e = store_start(conn, SQL_USAGE_GET, &q, "bb", bytes_of(&team), bytes_of(&call));
+    e = store_start(conn, SQL_USAGE_GET, &q, "bb", id_bytes(&team), id_bytes(&call));
     if (e == OK)
         e = store_step(q);
     if (e == OK)
@@ -166,10 +153,10 @@ static enum err by_model(struct store_conn *conn, struct id team, int64_t start_
     bool hours = start_us % US_PER_HOUR == 0 && (end_us % US_PER_HOUR == 0 || end_us >= now_us);
     struct id first = id_from(start_us), behind = id_from(end_us);
     int64_t end_hour = (end_us + US_PER_HOUR - 1) / US_PER_HOUR;
-    enum err e = hours ? store_start(conn, SQL_USAGE_BY_MODEL, &q, "bii", bytes_of(&team),
+    enum err e = hours ? store_start(conn, SQL_USAGE_BY_MODEL, &q, "bii", id_bytes(&team),
                                      start_us / US_PER_HOUR, end_hour)
-                       : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bbb", bytes_of(&team),
-                                     bytes_of(&first), bytes_of(&behind));
+                       : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bbb", id_bytes(&team),
+                                     id_bytes(&first), id_bytes(&behind));
     buf_byte(b, '[');
     while (e == OK && (e = store_step(q)) == OK) {
         struct gateway_usage_sums s = {store_i64(q, 1), store_i64(q, 2), store_i64(q, 3),
@@ -190,8 +177,8 @@ static enum err recent_lines(struct store_conn *conn, struct id team, int64_t st
 {
     struct store_query *q = NULL;
     struct id first = id_from(start_us), behind = id_from(end_us);
-    enum err e = store_start(conn, SQL_USAGE_RECENT, &q, "bbbi", bytes_of(&team), bytes_of(&first),
-                             bytes_of(&behind), limit);
+    enum err e = store_start(conn, SQL_USAGE_RECENT, &q, "bbbi", id_bytes(&team), id_bytes(&first),
+                             id_bytes(&behind), limit);
     buf_byte(b, '[');
     while (e == OK && (e = store_step(q)) == OK) {
         struct about a = {0};
@@ -295,7 +282,7 @@ static enum err next_sum(struct store_query *q, struct team_sum *s)
 static void differs(struct buf *report, const struct team_sum *a, const struct team_sum *b)
 {
     char text[ID_TEXT_MAX];
-    struct id id = id_of(a->there ? a->team : b->team);
+    struct id id = id_of_bytes(a->there ? a->team : b->team);
     buf_printf(report, "usage of %s: %lld lines, %lld nano-dollars; its hours say %lld, %lld\n",
                id_text("team_", id, text).p, (long long)(a->there ? a->lines : 0),
                (long long)(a->there ? a->amount : 0), (long long)(b->there ? b->lines : 0),
@@ -310,7 +297,7 @@ static enum err lines_against_postings(struct store_conn *conn, uint64_t *mismat
     char text[ID_TEXT_MAX];
     enum err e = store_start(conn, SQL_USAGE_CHARGES, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id call = id_of(store_str(q, 0));
+        struct id call = id_of_bytes(store_str(q, 0));
         struct nano charge = store_nano(q, 1), posted = NANO(0);
         e = ledger_call_charged(conn, call, &posted);
         if (e != OK || posted.v == charge.v)

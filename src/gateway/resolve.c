@@ -28,7 +28,7 @@ static void give_up(struct call *c)
 static void receipt_head(void *arg, const struct http1_head *head)
 {
     struct call *c = arg;
-    c->retry_after[0] = head->status == 200 ? 'y' : 'n';
+    c->receipt_found = head->status == 200;
     buf_reset(&c->answer);
 }
 
@@ -43,7 +43,7 @@ static void receipt_end(void *arg)
 {
     struct call *c = arg;
     c->up = NULL;
-    if (c->retry_after[0] == 'y' && receipt_read(&c->ans, buf_str(&c->answer))) {
+    if (c->receipt_found && receipt_read(&c->ans, buf_str(&c->answer))) {
         usage_charge(c);
         give_up(c); /* has usage now: settled as known */
         return;

@@ -157,17 +157,6 @@ static bool node_matches(const struct node *n, struct str path, struct str raw[H
     return k == path.n;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 enum err http_percent_decode(struct str s, bool plus, struct arena *a, struct str *ret_text)
 {
     char *p = arena_alloc(a, s.n + 1);
@@ -177,8 +166,8 @@ enum err http_percent_decode(struct str s, bool plus, struct arena *a, struct st
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-            int lo = hi >= 0 ? hex_digit(s.p[i + 2]) : -1;
+            int hi = i + 2 < s.n ? str_hex_digit(s.p[i + 1]) : -1;
+            int lo = hi >= 0 ? str_hex_digit(s.p[i + 2]) : -1;
             if (lo < 0)
                 return ERR_INVALID_REQUEST;
             c = (char)(hi << 4 | lo);

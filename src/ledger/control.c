@@ -570,8 +570,8 @@ static enum err charged_read(struct store_conn *conn, enum sql_id sql, struct id
     struct store_query *q = NULL;
     enum err e = store_start(conn, sql, &q, "b", id_bytes(&call));
     while (e == OK && (e = store_step(q)) == OK) {
-        struct move m = {.debit = id_from(store_str(q, 2)),
-                         .credit = id_from(store_str(q, 3)),
+        struct move m = {.debit = id_of_bytes(store_str(q, 2)),
+                         .credit = id_of_bytes(store_str(q, 3)),
                          .amount = store_i64(q, 4)};
         if (sql == SQL_LEDGER_TRANSFER_OF)
             (void)charged_add(c, &m);

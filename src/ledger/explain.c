@@ -134,15 +134,15 @@ static enum err tell_transfers(struct telling *t, enum sql_id sql)
         struct buf *json = t->json;
         buf_json_comma(json);
         buf_byte(json, '{');
-        json_id(json, "group", id_from(store_str(q, 0)));
+        json_id(json, "group", id_of_bytes(store_str(q, 0)));
         buf_json_i64(json, "n", store_i64(q, 1));
-        json_id(json, "debit", id_from(store_str(q, 2)));
-        json_id(json, "credit", id_from(store_str(q, 3)));
+        json_id(json, "debit", id_of_bytes(store_str(q, 2)));
+        json_id(json, "credit", id_of_bytes(store_str(q, 3)));
         buf_json_nano(json, "amount", NANO(store_i64(q, 4)));
         buf_json_member(json, "reason", store_str(q, 5));
         buf_json_time(json, "at", store_i64(q, 6));
         if (!store_is_null(q, 7))
-            json_id(json, "corrects", id_from(store_str(q, 7)));
+            json_id(json, "corrects", id_of_bytes(store_str(q, 7)));
         buf_byte(json, '}');
     }
     store_finish(&q);
@@ -160,7 +160,7 @@ static enum err tell_refunds(struct telling *t)
     struct store_query *q = NULL;
     enum err e = store_start(t->conn, SQL_LEDGER_TRANSFER_CORRECTING, &q, "b", id_bytes(&t->call));
     while (e == OK && n < REFUNDS_TOLD && (e = store_step(q)) == OK) {
-        struct id group = id_from(store_str(q, 0));
+        struct id group = id_of_bytes(store_str(q, 0));
         if (n != 0 && id_eq(groups[n - 1], group))
             continue;
         groups[n] = group;

@@ -116,16 +116,4 @@ MUST enum err ledger_lot_need(struct model *m, struct store_conn *conn, struct i
 /* Reads all rows of a lot query that has been started. */
 MUST enum err ledger_lot_row(struct model *m, const struct store_query *q, struct lot *ret_lot);
 
-static inline struct str id_bytes(const struct id *id)
-{
-    return str_of((const char *)id->b, sizeof(id->b));
-}
-static inline struct id id_from(struct str s)
-{
-    struct id id = {{0}};
-    if (s.n == sizeof(id.b))
-        memcpy(id.b, s.p, sizeof(id.b));
-    return id;
-}
-
 #endif

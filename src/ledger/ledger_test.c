@@ -190,9 +190,7 @@ static int64_t left_in(struct ledger_testkit *kit, struct id lot)
     struct store_query *q = NULL;
     ledger_testkit_sync(kit);
     assert_int_equal(store_reader_begin(kit->store, &conn), OK);
-    assert_int_equal(
-        store_start(conn, SQL_LEDGER_LOT_GET, &q, "b", str_of((const char *)lot.b, sizeof(lot.b))),
-        OK);
+    assert_int_equal(store_start(conn, SQL_LEDGER_LOT_GET, &q, "b", id_bytes(&lot)), OK);
     assert_int_equal(store_step(q), OK);
     int64_t left = store_i64(q, 4);
     store_finish(&q);

@@ -16,7 +16,7 @@ static enum err load_accounts(struct ledger *l, struct store_conn *conn)
     struct store_query *q = NULL;
     enum err e = store_start(conn, SQL_LEDGER_ACCOUNT_ALL, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id id = id_from(store_str(q, 0));
+        struct id id = id_of_bytes(store_str(q, 0));
         int64_t kind = store_i64(q, 1);
         struct ledger_account *a = model_find(l->model, id);
         if (kind < 0 || kind > MODEL_KIND_HOUSE || (a != NULL) != (kind == MODEL_KIND_HOUSE)) {
@@ -39,14 +39,14 @@ static enum err load_accounts(struct ledger *l, struct store_conn *conn)
 enum err ledger_lot_row(struct model *m, const struct store_query *q, struct lot *ret_lot)
 {
     struct lot lot = {
-        .id = id_from(store_str(q, 0)),
-        .wallet = model_find(m, id_from(store_str(q, 1))),
+        .id = id_of_bytes(store_str(q, 0)),
+        .wallet = model_find(m, id_of_bytes(store_str(q, 1))),
         .kind = (unsigned)store_i64(q, 2),
         .amount = store_i64(q, 3),
         .remaining = store_i64(q, 4),
         .priority = store_i64(q, 5),
         .expires = store_i64(q, 6),
-        .source = id_from(store_str(q, 7)),
+        .source = id_of_bytes(store_str(q, 7)),
         .at = store_i64(q, 9),
         .in_table = true,
     };
@@ -112,8 +112,8 @@ static enum err load_parts(struct ledger *l, struct hold *h, struct str parts)
 
 static enum err load_hold(struct ledger *l, const struct store_query *q)
 {
-    struct id call = id_from(store_str(q, 0));
-    struct ledger_account *w = model_find(l->model, id_from(store_str(q, 1)));
+    struct id call = id_of_bytes(store_str(q, 0));
+    struct ledger_account *w = model_find(l->model, id_of_bytes(store_str(q, 1)));
     if (w == NULL || w->kind != LEDGER_WALLET)
         return ERR_CORRUPT;
     struct hold *h = model_hold_load(l->model, call);
@@ -126,7 +126,7 @@ static enum err load_hold(struct ledger *l, const struct store_query *q)
     h->checkpoint = h->has_checkpoint ? store_i64(q, 8) : 0;
     w->held += h->amount;
     for (int i = 0; i < RECORD_CAPS_MAX; i++) {
-        struct id id = id_from(store_str(q, 2 + i));
+        struct id id = id_of_bytes(store_str(q, 2 + i));
         h->caps[i] = id_is_zero(id) ? NULL : model_find(l->model, id);
         if (h->caps[i] != NULL)
             h->caps[i]->held += h->amount;

@@ -184,7 +184,7 @@ static enum err check_accounts(struct check *c)
     uint64_t house = 0;
     enum err e = store_start(c->conn, SQL_LEDGER_ACCOUNT_ALL, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id id = id_from(store_str(q, 0));
+        struct id id = id_of_bytes(store_str(q, 0));
         const struct ledger_account *a = model_find(c->model, id);
         int64_t balance = store_i64(q, 2);
         c->verdict.accounts++;
@@ -223,7 +223,7 @@ static enum err check_lots(struct check *c)
     struct store_query *q = NULL;
     enum err e = store_start(c->conn, SQL_LEDGER_LOT_ALL, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id id = id_from(store_str(q, 0));
+        struct id id = id_of_bytes(store_str(q, 0));
         const struct lot *lot = model_lot(c->model, id);
         c->verdict.lots++;
         if (lot == NULL) {
@@ -280,7 +280,7 @@ static enum err check_holds(struct check *c)
     struct store_query *q = NULL;
     enum err e = store_start(c->conn, SQL_LEDGER_HOLD_ALL, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id id = id_from(store_str(q, 0));
+        struct id id = id_of_bytes(store_str(q, 0));
         const struct hold *h = idmap_find(&c->model->open, id);
         c->verdict.open_holds++;
         if (h == NULL)
@@ -313,7 +313,7 @@ static enum err check_sums(struct check *c)
     struct store_query *q = NULL;
     enum err e = store_start(c->conn, SQL_LEDGER_SUMS, &q, "");
     while (e == OK && (e = store_step(q)) == OK) {
-        struct id id = id_from(store_str(q, 0));
+        struct id id = id_of_bytes(store_str(q, 0));
         const struct lot *lot = model_lot(c->model, id);
         const struct ledger_account *a = lot == NULL ? model_find(c->model, id) : NULL;
         if (lot != NULL)
