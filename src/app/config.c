@@ -10,7 +10,7 @@
 
 #define LINE_BYTES_MAX 1000 /* inih cuts longer lines without a word */
 
-enum type { T_STR, T_BOOL, T_INT, T_SIZE, T_TIME, T_USD, T_MODE, T_POLICY };
+enum type { T_STR, T_BOOL, T_INT, T_SIZE, T_TIME, T_USD, T_MODE, T_POLICY, T_SIGNUP };
 
 static const struct row {
     const char *section, *key, *text, *hint;
@@ -94,6 +94,17 @@ static bool set_policy(struct str s, enum ledger_policy *v)
     return false;
 }
 
+static bool set_signup(struct str s, enum control_signup *v)
+{
+    static const char *const name[] = {"open", "invitation", "closed"};
+    for (int i = 0; i < CONTROL_SIGNUP__COUNT; i++)
+        if (str_eq_nocase(s, str_c(name[i]))) {
+            *v = (enum control_signup)i;
+            return true;
+        }
+    return false;
+}
+
 static bool set_text(struct str s, char **v)
 {
     if (!str_is_utf8(s))
@@ -115,6 +126,7 @@ static bool set(struct config *c, const struct row *r, struct str s)
     case T_USD: return nano_parse(s, false, at) == OK && ((struct nano *)at)->v >= 0;
     case T_MODE: return set_mode(s, at);
     case T_POLICY: return set_policy(s, at);
+    case T_SIGNUP: return set_signup(s, at);
     }
     return false;
 }
@@ -130,6 +142,7 @@ static const char *type_words(enum type t)
     case T_USD: return "dollars such as 0.25";
     case T_MODE: return "strict, overlap or relaxed";
     case T_POLICY: return "checkpoint, estimate or zero";
+    case T_SIGNUP: return "open, invitation or closed";
     }
     return "";
 }
@@ -273,6 +286,44 @@ static bool is_header_prefix(const char *s)
     return n >= 2 && n <= 32;
 }
 
+static bool is_color(const char *s)
+{
+    uint8_t rgb[3];
+    return s[0] == '#' && crypto_unhex(str_c(s + 1), rgb, sizeof(rgb));
+}
+
+/* A path of this server or an https address, without what would end an attribute or a policy. */
+static bool is_logo(const char *s)
+{
+    bool known = s[0] == '\0' || (s[0] == '/' && s[1] != '/') || strncmp(s, "https://", 8) == 0;
+    return known && strpbrk(s, " \"'<>;,\\") == NULL;
+}
+
+static void check_brand(const struct config *c, struct buf *report)
+{
+    if (!is_prefix_of_keys(c->brand_key_prefix))
+        buf_add(report, STR("[brand] key_prefix must have 1 to 8 lower-case letters or digits\n"));
+    if (!is_header_prefix(c->brand_header_prefix))
+        buf_add(report, STR("[brand] header_prefix must have 2 to 32 letters, digits or dashes\n"));
+    if (!is_color(c->brand_color))
+        buf_add(report, STR("[brand] color must be as #2f5bea\n"));
+    if (!is_logo(c->brand_logo_url))
+        buf_add(report, STR("[brand] logo_url must be an https:// address or a /path\n"));
+}
+
+static void check_smtp(const struct config *c, struct buf *report)
+{
+    struct str url = str_c(c->smtp_url);
+    if (url.n != 0 && !str_starts(url, STR("smtp://")) && !str_starts(url, STR("smtps://")))
+        buf_add(report, STR("[smtp] url must be smtp://HOST:PORT or smtps://HOST:PORT\n"));
+    if (url.n != 0 && identity_email_fault(str_c(c->smtp_from)) != NULL)
+        buf_add(report, STR("[smtp] from must be an e-mail address\n"));
+    if (c->smtp_password[0] != '\0' && c->smtp_password_file[0] != '\0')
+        buf_add(report, STR("[smtp] password and password_file cannot both be given\n"));
+    if (c->jobs_threads < 1 || c->jobs_threads > 64)
+        buf_add(report, STR("[jobs] threads must be from 1 to 64\n"));
+}
+
 enum err config_check(const struct config *c, struct buf *report)
 {
     size_t before = report->n;
@@ -289,10 +340,8 @@ enum err config_check(const struct config *c, struct buf *report)
     bool tls = c->server_tls_listen[0] != '\0';
     if (tls && (c->server_tls_cert[0] == '\0' || c->server_tls_key[0] == '\0'))
         buf_add(report, STR("[server] tls_listen needs tls_cert and tls_key\n"));
-    if (!is_prefix_of_keys(c->brand_key_prefix))
-        buf_add(report, STR("[brand] key_prefix must have 1 to 8 lower-case letters or digits\n"));
-    if (!is_header_prefix(c->brand_header_prefix))
-        buf_add(report, STR("[brand] header_prefix must have 2 to 32 letters, digits or dashes\n"));
+    check_brand(c, report);
+    check_smtp(c, report);
     if (c->gateway_prompt_bytes_per_token < 1 || c->gateway_prompt_bytes_per_token > 16)
         buf_add(report, STR("[gateway] prompt_bytes_per_token must be from 1 to 16\n"));
     if (c->gateway_default_output_tokens < 1)

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "gateway/gateway.h"
+#include "control/control.h"
 #include "tbl/config.h"
 
 #define CONFIG_STR char *
@@ -22,6 +22,7 @@
 #define CONFIG_USD struct nano
 #define CONFIG_MODE enum gateway_durability
 #define CONFIG_POLICY enum ledger_policy
+#define CONFIG_SIGNUP enum control_signup
 
 struct config {
 #define CONF(section, key, type, text, hint) CONFIG_##type section##_##key;

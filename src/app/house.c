@@ -96,18 +96,20 @@ static struct gateway_options gateway_options_of(struct house *h)
                                     .buffered = &h->buffered};
 }
 
-static void make_top_up_url(struct house *h)
+static void make_urls(struct house *h)
 {
     const struct config *c = h->config;
     struct str base = str_c(c->server_public_url);
     while (base.n != 0 && base.p[base.n - 1] == '/')
         base.n--;
+    if (base.n != 0)
+        snprintf(h->public_url, sizeof(h->public_url), "%.*s", STR_ARG(base));
+    else
+        snprintf(h->public_url, sizeof(h->public_url), "http://%s", c->server_listen);
     if (c->gateway_top_up_url[0] != '\0')
         snprintf(h->top_up_url, sizeof(h->top_up_url), "%s", c->gateway_top_up_url);
-    else if (base.n != 0)
-        snprintf(h->top_up_url, sizeof(h->top_up_url), "%.*s/billing", STR_ARG(base));
     else
-        snprintf(h->top_up_url, sizeof(h->top_up_url), "http://%s/billing", c->server_listen);
+        snprintf(h->top_up_url, sizeof(h->top_up_url), "%s/billing", h->public_url);
 }
 
 /* "Tollgate" → "tollgateApiKey". */
@@ -167,7 +169,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
 {
     char text[STORE_WHY_MAX] = "";
     struct store_options so = house_store_options(h, may_create);
-    make_top_up_url(h);
+    make_urls(h);
     make_key_member(h);
     enum err e = store_open(&so, &h->store, text);
     if (e == OK)
@@ -188,6 +190,12 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;
     h->control.store = h->store;
+    h->control.brand_name = h->config->brand_name;
+    h->control.brand_color = h->config->brand_color;
+    h->control.brand_logo_url = h->config->brand_logo_url;
+    h->control.public_url = h->public_url;
+    h->control.signup = h->config->signup_mode;
+    h->control.intro_credit = h->config->credit_intro;
     h->control.version = TOLLGATE_VERSION;
     h->control.metrics_token = h->config->server_metrics_token;
     h->control.started_us = clock_wall_us();

@@ -24,7 +24,8 @@ struct house {
     struct ledger *ledger;
     struct admin admin;
     struct control control;
-    char top_up_url[1024];
+    char public_url[1024]; /* without a slash at the end */
+    char top_up_url[1200];
     _Atomic size_t buffered; /* bytes of bodies and answers in memory, all loops */
     int recovered_voided, recovered_settled, recovered_unresolved;
 };

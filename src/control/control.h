@@ -11,9 +11,18 @@
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
 
+#include "control/mail.h"
 #include "gateway/gateway.h"
 
 #include <stdatomic.h>
+
+/* Who may make an account: anybody, who was invited, nobody. */
+enum control_signup {
+    CONTROL_SIGNUP_OPEN,
+    CONTROL_SIGNUP_INVITATION,
+    CONTROL_SIGNUP_CLOSED,
+    CONTROL_SIGNUP__COUNT
+};
 
 struct control {
     struct gateway *gateway;
@@ -21,6 +30,12 @@ struct control {
     struct ledger *ledger;
     struct store *store;
     const char *version;
+    struct jobs *jobs;
+    struct mail *mail;
+    const char *brand_name, *brand_color, *brand_logo_url;
+    const char *public_url; /* without a slash at the end; the listener's when none is set */
+    enum control_signup signup;
+    struct nano intro_credit;
     char brand_key_member[64]; /* "tollgateApiKey" */
     const char *metrics_token; /* "": loopback peers only */
     _Atomic bool ready;

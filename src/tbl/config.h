@@ -6,7 +6,8 @@
  * beside a mistake, and what the example configuration says.
  *
  *   STR text · BOOL yes/no · INT 0…1e9 · SIZE bytes with K, M, G · TIME 90s, 15m, 12h, 30d, 250ms
- *   USD decimal dollars · MODE strict/overlap/relaxed · POLICY checkpoint/estimate/zero */
+ *   USD decimal dollars · MODE strict/overlap/relaxed · POLICY checkpoint/estimate/zero
+ *   SIGNUP open/invitation/closed */
 #ifndef TBL_CONFIG_H
 #define TBL_CONFIG_H
 
@@ -34,6 +35,8 @@
     CONF(brand, name, STR, "Tollgate", "what customers see")                                       \
     CONF(brand, header_prefix, STR, "X-Tollgate-", "of response headers; letters, digits, dashes") \
     CONF(brand, key_prefix, STR, "tg", "of API keys; 1 to 8 lower-case letters or digits")         \
+    CONF(brand, color, STR, "#2f5bea", "of buttons and links, as #rrggbb")                         \
+    CONF(brand, logo_url, STR, "", "picture beside the name; https, or a path of this server")     \
     CONF(store, database, STR, "", "sqlite:PATH or postgresql://…; empty: DIR/tollgate.db")        \
     CONF(store, durability, MODE, "strict", "strict, overlap or relaxed")                          \
     CONF(store, commit_window, TIME, "1ms", "widest group commit under load")                      \
@@ -65,6 +68,18 @@
     CONF(limits, user_max_tokens, INT, "0", "output tokens per request; 0: any")                   \
     CONF(limits, global_rpm, INT, "10000", "requests per minute of everybody; 0: off")             \
     CONF(limits, global_burst, INT, "1000", "requests at once of everybody")                       \
+    CONF(signup, mode, SIGNUP, "open", "open, invitation or closed")                               \
+    CONF(credit, intro, USD, "10", "granted once per verified e-mail address; 0: none")            \
+    CONF(smtp, url, STR, "",                                                                       \
+         "smtp://host:587 (TLS when offered) or smtps://host:465; empty: mails wait")              \
+    CONF(smtp, user, STR, "", "name at the mail server; empty: none is asked for")                 \
+    CONF(smtp, password, STR, "", "password at the mail server")                                   \
+    CONF(smtp, password_file, STR, "", "file that holds the password instead")                     \
+    CONF(smtp, tls, BOOL, "yes", "refuse to send without TLS (loopback aside)")                    \
+    CONF(smtp, from, STR, "", "address that mails come from; needed with url")                     \
+    CONF(smtp, ca_file, STR, "", "PEM file of CAs; empty: the system's")                           \
+    CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
+    CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
     CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \
     CONF(log, calls, BOOL, "yes", "one line per call")
 
