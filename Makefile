@@ -93,6 +93,11 @@ $(foreach r,$(ROOMS),$(eval OBJ_$r  := $(call obj,$(SRC_$r))))
 ifneq ($(GEN_SQL),)
 OBJ_store += $(BUILD)/obj/gen/sql.o
 endif
+
+# The console, built from web/ once for all build folders, becomes C too. Without Node.js the program
+# is made without it, and tried again at every make.
+OBJ_console += $(BUILD)/obj/gen/console.o
+WEB := $(shell find web \( -name node_modules -o -name dist \) -prune -o -type f ! -name '.*.lock' -print)
 $(foreach r,$(ROOMS),$(eval UNIT_$r := $(patsubst $(call where,$r)/%.c,$(BUILD)/unit/$r/%,$(TESTS_$r))))
 $(foreach r,$(ROOMS),$(eval REPLAY_$r := \
   $(patsubst $(call where,$r)/%_fuzz.c,$(BUILD)/replay/$r_%,$(FUZZ_$r))))
@@ -109,7 +114,7 @@ HOUSE_LIBS := $(call libs,$(filter-out sandbox,$(ROOMS)))
 ALL_C    := $(foreach r,$(ROOMS),$(SRC_$r) $(TESTS_$r) $(FUZZ_$r) $(KIT_$r)) $(MAINS) \
             tools/fuzz_replay.c
 ALL_H    := $(wildcard src/*/*.h sandbox/*.h)
-ALL_OBJ  := $(call obj,$(ALL_C)) $(if $(GEN_SQL),$(BUILD)/obj/gen/sql.o)
+ALL_OBJ  := $(call obj,$(ALL_C)) $(if $(GEN_SQL),$(BUILD)/obj/gen/sql.o) $(BUILD)/obj/gen/console.o
 
 # The unit tests asked for: all, or those of ROOM, or T (ledger_test, ledger or a path), or both.
 t_name     = $(patsubst %_test,%,$(basename $(notdir $(T))))
@@ -153,6 +158,13 @@ $(BUILD)/obj/gen/sql.o: $(BUILD)/gen/sql.c $(BUILD)/gen/sql.h $(BUILD)/flags Mak
 	@mkdir -p $(@D)
 	$(call say,CC,$<) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 endif
+
+$(BUILD)/gen/console.c: $(WEB) tools/embed $(if $(wildcard $(BUILD)/gen/console/.without),FORCE)
+	$(call say,WEB,$@) tools/embed $(@D)
+
+$(BUILD)/obj/gen/console.o: $(BUILD)/gen/console.c $(BUILD)/flags Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<) $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(call obj,$(ALL_C)): $(BUILD)/obj/%.o: %.c $(BUILD)/flags Makefile | $(BUILD)/gen/version.h
 	@mkdir -p $(@D)

@@ -8,6 +8,7 @@
 #include "app/verbs.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "console/console.h"
 #include "gateway/idempotency.h"
 #include "observe/observe.h"
 #include "tbl/routes.h"
@@ -47,6 +48,7 @@ struct server {
     struct socket_door *door;
     char request_id_header[64];
     struct str cors;
+    struct console *console;
 };
 
 /* ---- routes ---- */
@@ -81,6 +83,8 @@ static struct http_route slow(const char *method, const char *path, size_t body_
 #define ARG_control_route_health &l->server->house.control
 #define ARG_control_route_ready &l->server->house.control
 #define ARG_control_metrics &l->server->house.control
+#define ARG_console_route_home l->server->console
+#define ARG_console_route l->server->console
 
 /* A browser asks before it sends (the Fetch standard's CORS preflight); answer_headers says whether
  * its origin may. */
@@ -142,7 +146,8 @@ static bool origin_is_allowed(struct str list, struct str origin)
 static void answer_headers(void *arg, const struct http_request *r, struct buf *headers)
 {
     const struct server *s = arg;
-    buf_add(headers, STR("X-Content-Type-Options: nosniff\r\n"));
+    bool https = r->tls || str_starts(str_c(s->house.config->server_public_url), STR("https://"));
+    console_headers(r->path, https, headers);
     if (s->cors.n == 0)
         return;
     struct str origin = http_request_header(r, STR("origin"));
@@ -349,6 +354,7 @@ static enum err open_all(struct server *s, struct buf *why)
     snprintf(s->request_id_header, sizeof(s->request_id_header), "%sRequest-ID",
              c->brand_header_prefix);
     s->cors = str_c(c->server_cors_origins);
+    s->console = console_new(str_c(c->brand_name), STR(""));
     enum err e = house_open(&s->house, true, why);
     if (e == OK && c->server_tls_listen[0] != '\0') {
         e = loop_tls_server_new(c->server_tls_cert, c->server_tls_key, &s->tls, text, sizeof(text));
@@ -407,6 +413,7 @@ static void close_all(struct server *s)
         gateway_loop_free(&l->gateway);
         loop_free(&l->loop);
     }
+    console_free(&s->console);
     house_close(&s->house);
     if (s->tls != NULL)
         loop_tls_free(&s->tls);

@@ -223,6 +223,12 @@ static void allow_text(const bool allowed[HTTP1_METHOD__COUNT], char ret_allow[H
     ret_allow[n] = '\0';
 }
 
+/* "/{x*}" takes what nobody else has by any method; for its own other methods nothing is there. */
+static bool node_is_last_resort(const struct node *n)
+{
+    return !n->plain && n->literal == 1 && param_takes_rest(n->path, 1);
+}
+
 enum err http_router_find(const struct http_router *r, enum http1_method method, struct str path,
                           struct arena *a, struct str ret_params[HTTP_PARAMS_MAX],
                           const struct http_route **ret_route, char ret_allow[HTTP_ALLOW_MAX])
@@ -237,6 +243,8 @@ enum err http_router_find(const struct http_router *r, enum http1_method method,
     for (size_t i = 0; i < r->nodes_n; i++) {
         const struct node *n = &r->nodes[i];
         struct str raw[HTTP_PARAMS_MAX] = {{0}};
+        if (node_is_last_resort(n) && (any || n->by_method[method] == NULL))
+            break;
         if (n->plain ? n != plain : !node_matches(n, path, raw))
             continue;
         if (n->by_method[method] != NULL) {

@@ -4,7 +4,8 @@
  * Memory: built once; a match puts decoded parameters into the caller's arena.
  * Errors: NOT_FOUND, METHOD_NOT_ALLOWED (with what is allowed), INVALID_REQUEST (a bad %-escape in
  * a parameter), HEADERS_TOO_LARGE when the arena is full.
- * Always: a literal segment wins over {x}, {x} over {x*}, whatever the order of the table; two
+ * Always: a literal segment wins over {x}, {x} over {x*}, whatever the order of the table; "/{x*}"
+ * takes only what no other route has by any method, and its own other methods are NOT_FOUND; two
  * routes of the same shape and method are a bug and abort at the start. */
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H

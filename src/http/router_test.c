@@ -100,6 +100,27 @@ static void bad_escapes(void **state)
         assert_int_equal(find(HTTP1_GET, bad[i]), ERR_INVALID_REQUEST);
 }
 
+static void last_resort(void **state)
+{
+    (void)state;
+    static const struct http_route some[] = {ROUTE("GET", "/{rest*}"), ROUTE("GET", "/"),
+                                             ROUTE("POST", "/v1/chat"), ROUTE("POST", "/k/{id}")};
+    struct http_router *kept = router;
+    router = http_router_new(some, 4);
+    assert_int_equal(find(HTTP1_GET, "/k"), OK);
+    assert_str(params[0], "k");
+    assert_int_equal(find(HTTP1_GET, "/"), OK);
+    assert_ptr_equal(found, &some[1]);
+    assert_int_equal(find(HTTP1_HEAD, "/v1/other"), OK);
+    /* What others have stays theirs, whatever they have it by. */
+    assert_int_equal(find(HTTP1_GET, "/v1/chat"), ERR_METHOD_NOT_ALLOWED);
+    assert_string_equal(allow, "POST");
+    assert_int_equal(find(HTTP1_GET, "/k/1"), ERR_METHOD_NOT_ALLOWED);
+    assert_int_equal(find(HTTP1_POST, "/nowhere"), ERR_NOT_FOUND);
+    http_router_free(&router);
+    router = kept;
+}
+
 static void full_arena(void **state)
 {
     (void)state;
@@ -156,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_most_specific_wins),
         cmocka_unit_test(methods_are_listed),
         cmocka_unit_test(bad_escapes),
+        cmocka_unit_test(last_resort),
         cmocka_unit_test(full_arena),
         cmocka_unit_test(queries),
     };

@@ -27,6 +27,8 @@
           "ends a key at once")                                                                    \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, "is the process alive")         \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, "does it take calls")              \
-    ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, "Prometheus figures")
+    ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, "Prometheus figures")              \
+    ROUTE(CONSOLE_HOME, "GET", "/", FAST, console_route_home, 0, "the console")                    \
+    ROUTE(CONSOLE, "GET", "/{path*}", FAST, console_route, 0, "the console's files and pages")
 
 #endif

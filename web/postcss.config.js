@@ -1,0 +1,4 @@
+import autoprefixer from 'autoprefixer';
+import tailwind from 'tailwindcss';
+
+export default { plugins: [tailwind(), autoprefixer()] };
