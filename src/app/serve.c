@@ -354,7 +354,7 @@ static enum err open_all(struct server *s, struct buf *why)
     snprintf(s->request_id_header, sizeof(s->request_id_header), "%sRequest-ID",
              c->brand_header_prefix);
     s->cors = str_c(c->server_cors_origins);
-    s->console = console_new(str_c(c->brand_name), STR(""));
+    s->console = console_new(str_c(c->brand_name), str_c(c->brand_color));
     enum err e = house_open(&s->house, true, why);
     if (e == OK && c->server_tls_listen[0] != '\0') {
         e = loop_tls_server_new(c->server_tls_cert, c->server_tls_key, &s->tls, text, sizeof(text));

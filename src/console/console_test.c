@@ -83,9 +83,9 @@ static void the_brand_is_in_the_page(void **state)
 static void what_is_not_there(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"/nothing",     "/keys/1",     "/admin/jobs/a/b",
-                                        "/admin/jobs/", "/index.htm",  "/assets/../index.html",
-                                        "//",           "/invitations"};
+    static const char *const paths[] = {
+        "/nothing",    "/keys/1", "/admin/jobs/a/b", "/index.htm", "/assets/../index.html",
+        "/invitations"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
         assert_true(browser(paths[i]));
         assert_int_equal(got.status, 404);
