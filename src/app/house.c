@@ -189,6 +189,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.gateway = h->gateway;
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;
+    h->control.limits = h->limits;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;
     h->control.brand_color = h->config->brand_color;

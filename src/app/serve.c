@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "console/console.h"
+#include "control/routes.h"
 #include "gateway/idempotency.h"
+#include "identity/session.h"
 #include "observe/observe.h"
 #include "tbl/routes.h"
 #include "version.h"
@@ -23,7 +25,7 @@
 
 #define LOOPS_MAX 256
 #define LISTENERS 3
-#define ROUTES_MAX 64
+#define ROUTES_MAX 256
 #define JOB_PERIOD_US (20 * US_PER_S)
 #define DRAIN_POLL_US (20 * US_PER_MS)
 
@@ -35,6 +37,8 @@ struct lane {
     struct loop_listener *listeners[LISTENERS];
     struct http_route routes[ROUTES_MAX];
     size_t routes_n;
+    struct control_door doors[ROUTES_MAX];
+    size_t doors_n;
     struct loop_timer drain;
     int64_t drain_until_us;
     pthread_t thread;
@@ -66,6 +70,16 @@ static struct http_route slow(const char *method, const char *path, size_t body_
                                .arg = arg};
 }
 
+/* Behind the door: who may ask is settled before the handler runs. */
+static struct http_route ask(struct lane *l, const char *method, const char *path,
+                             size_t body_bytes_max, control_ask_f fn, enum control_need need)
+{
+    must(l->doors_n < ROUTES_MAX);
+    struct control_door *d = &l->doors[l->doors_n++];
+    *d = (struct control_door){.control = &l->server->house.control, .ask = fn, .need = need};
+    return slow(method, path, body_bytes_max, control_door_open, d);
+}
+
 /* Which object a handler of the table belongs to. */
 #define ARG_gateway_route_chat l->gateway
 #define ARG_gateway_route_completions l->gateway
@@ -76,10 +90,6 @@ static struct http_route slow(const char *method, const char *path, size_t body_
 #define ARG_control_me &l->server->house.control
 #define ARG_control_me_usage &l->server->house.control
 #define ARG_control_keys_validate &l->server->house.control
-#define ARG_control_keys_list &l->server->house.control
-#define ARG_control_keys_rotate &l->server->house.control
-#define ARG_control_keys_create &l->server->house.control
-#define ARG_control_keys_revoke &l->server->house.control
 #define ARG_control_route_health &l->server->house.control
 #define ARG_control_route_ready &l->server->house.control
 #define ARG_control_metrics &l->server->house.control
@@ -122,10 +132,11 @@ static void add_preflights(struct lane *l)
 
 static void make_routes(struct lane *l)
 {
-#define ADD_FAST(method, path, handler, body) handler(ARG_##handler)
-#define ADD_SLOW(method, path, handler, body) slow(method, path, body, handler, ARG_##handler)
-#define ROUTE(name, method, path, lane, handler, body, summary)                                    \
-    l->routes[l->routes_n++] = ADD_##lane(method, path, handler, body);
+#define ADD_FAST(method, path, handler, body, need) handler(ARG_##handler)
+#define ADD_SLOW(method, path, handler, body, need) slow(method, path, body, handler, ARG_##handler)
+#define ADD_ASK(method, path, handler, body, need) ask(l, method, path, body, handler, NEED_##need)
+#define ROUTE(name, method, path, lane, handler, body, need, summary)                              \
+    l->routes[l->routes_n++] = ADD_##lane(method, path, handler, body, need);
     ROUTE_TABLE(ROUTE)
 #undef ROUTE
     must(l->routes_n <= ROUTES_MAX);
@@ -301,6 +312,8 @@ static enum err expire(struct store_conn *conn, void *arg)
 {
     struct expiry *x = arg;
     enum err e = idempotency_expire_in(conn, clock_wall_us());
+    if (e == OK)
+        e = identity_expire_in(x->s->house.identity, conn, clock_wall_us());
     return e != OK ? e : ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
 }
 

@@ -28,6 +28,7 @@ struct control {
     struct gateway *gateway;
     struct identity *identity;
     struct ledger *ledger;
+    struct limits *limits;
     struct store *store;
     const char *version;
     struct jobs *jobs;
@@ -47,10 +48,6 @@ enum err control_me(void *control, const struct http_request *r, struct http_rep
 enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_keys_validate(void *control, const struct http_request *r,
                                struct http_reply *reply);
-enum err control_keys_list(void *control, const struct http_request *r, struct http_reply *reply);
-enum err control_keys_rotate(void *control, const struct http_request *r, struct http_reply *reply);
-enum err control_keys_create(void *control, const struct http_request *r, struct http_reply *reply);
-enum err control_keys_revoke(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_metrics(void *control, const struct http_request *r, struct http_reply *reply);
 struct http_route control_route_health(struct control *c);
 struct http_route control_route_ready(struct control *c);

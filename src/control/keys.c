@@ -1,10 +1,14 @@
-/* The customer's keys: /keys/validate, /keys/list, /keys/rotate, and /api/keys. */
+/* Keys: /keys/validate, /keys/list, /keys/rotate as they always were, and /api/keys in full. */
 #include "base/clock.h"
 #include "base/json.h"
-#include "control/control.h"
-#include "gateway/idempotency.h"
+#include "base/mem.h"
+#include "control/body.h"
+#include "control/routes.h"
+#include "control/write.h"
+#include "limits/limits.h"
 
 #define GRACE_S_MAX (7 * 24 * 3600)
+#define KEY_JSON_MAX (64u * 1024)
 
 enum err control_keys_validate(void *control, const struct http_request *r,
                                struct http_reply *reply)
@@ -20,19 +24,141 @@ enum err control_keys_validate(void *control, const struct http_request *r,
     return OK;
 }
 
-struct listing {
-    struct buf *out;
+/* ---- a key as JSON ---- */
+
+static const struct {
+    const char *name;
+    size_t offset;
+} limit_fields[] = {
+    {"rpm", offsetof(struct limits_rule, rpm)},
+    {"burst", offsetof(struct limits_rule, burst)},
+    {"per_hour", offsetof(struct limits_rule, per_hour)},
+    {"per_day", offsetof(struct limits_rule, per_day)},
+    {"tpm", offsetof(struct limits_rule, tpm)},
+    {"concurrency", offsetof(struct limits_rule, concurrency)},
+    {"max_tokens", offsetof(struct limits_rule, max_tokens)},
+};
+#define LIMIT_FIELDS (sizeof(limit_fields) / sizeof(limit_fields[0]))
+
+static int64_t *limit_field(struct limits_rule *rule, size_t i)
+{
+    return (int64_t *)(void *)((char *)rule + limit_fields[i].offset);
+}
+
+void control_limits_json(struct buf *b, struct limits_rule *rule)
+{
+    buf_byte(b, '{');
+    for (size_t i = 0; i < LIMIT_FIELDS; i++) {
+        buf_json_key(b, limit_fields[i].name);
+        if (*limit_field(rule, i) > 0)
+            buf_i64(b, *limit_field(rule, i));
+        else
+            buf_add(b, STR("null"));
+    }
+    buf_byte(b, '}');
+}
+
+void control_cap_json(struct control *c, struct buf *b, struct id cap, const struct nano *limit)
+{
+    const struct ledger_account *a = id_is_zero(cap) ? NULL : ledger_find(c->ledger, cap);
+    buf_json_key(b, "cap");
+    if (id_is_zero(cap) || (a != NULL && limit == NULL && ledger_cap_is_off(a))) {
+        buf_add(b, STR("null"));
+        return;
+    }
+    struct nano before = a != NULL ? ledger_cap_limit(a) : NANO(0);
+    struct nano spent = a != NULL ? nano_minus(before, ledger_balance(a)) : NANO(0);
+    buf_byte(b, '{');
+    buf_json_nano(b, "limit", limit != NULL ? *limit : before);
+    buf_json_nano(b, "spent", spent);
+    buf_byte(b, '}');
+}
+
+static void lines_json(struct buf *b, const char *name, struct str lines)
+{
+    buf_json_key(b, name);
+    buf_byte(b, '[');
+    while (lines.n != 0) {
+        buf_json_comma(b);
+        buf_json_str(b, str_cut(&lines, '\n'));
+    }
+    buf_byte(b, ']');
+}
+
+static void scope_json(struct buf *b, unsigned set)
+{
+    struct buf scopes;
+    buf_init(&scopes, 256);
+    identity_scopes_text(set, &scopes);
+    buf_json_member(b, "scope", buf_str(&scopes));
+    buf_fini(&scopes);
+}
+
+/* What is known better than from the keepers, while a change is not durable yet. */
+struct shown {
+    struct control *c;
     int64_t now_us;
+    const struct nano *cap_limit;
+    bool cap_off;
+    const struct limits_rule *rule;
+    struct buf *out;
 };
 
-static void add_row(void *arg, const struct identity_key_row *row)
+/* Left open, for a member more. */
+static void add_members(const struct shown *s, const struct identity_key_row *row)
 {
-    struct listing *l = arg;
-    struct buf *b = l->out;
-    struct buf scopes;
+    struct buf *b = s->out;
     char text[ID_TEXT_MAX];
-    buf_init(&scopes, 256);
-    identity_scopes_text(row->scopes, &scopes);
+    struct limits_rule rule;
+    limits_get(s->c->limits, LIMITS_KEY, row->key, &rule);
+    if (s->rule != NULL)
+        rule = *s->rule;
+    buf_byte(b, '{');
+    buf_json_member(b, "id", id_text("key_", row->key, text));
+    buf_json_member(b, "name", row->name);
+    buf_json_member(b, "key_display", row->display);
+    scope_json(b, row->scopes);
+    lines_json(b, "models", row->models);
+    lines_json(b, "ips", row->ips);
+    buf_json_time(b, "created_at", row->created_us);
+    buf_json_key(b, "created_by");
+    buf_byte(b, '{');
+    buf_json_member(b, "id", id_text("usr_", row->user, text));
+    buf_json_member(b, "email", row->user_email);
+    buf_json_member(b, "name", row->user_name);
+    buf_byte(b, '}');
+    buf_json_time(b, "expires_at", row->expires_us);
+    buf_json_time(b, "last_used_at", row->last_used_us);
+    buf_json_member(b, "status", str_c(identity_key_status(row, s->now_us)));
+    control_cap_json(s->c, b, s->cap_off ? (struct id){{0}} : row->cap, s->cap_limit);
+    buf_json_key(b, "limits");
+    control_limits_json(b, &rule);
+}
+
+static void add_whole(void *arg, const struct identity_key_row *row)
+{
+    const struct shown *s = arg;
+    add_members(s, row);
+    buf_byte(s->out, '}');
+}
+
+static void add_open(void *arg, const struct identity_key_row *row)
+{
+    add_members(arg, row);
+}
+
+/* ---- lists ---- */
+
+struct listing {
+    struct shown shown;
+    struct control_page page;
+};
+
+static void add_old(void *arg, const struct identity_key_row *row)
+{
+    const struct listing *l = arg;
+    struct buf *b = l->shown.out;
+    char text[ID_TEXT_MAX];
     buf_json_comma(b);
     buf_byte(b, '{');
     buf_json_member(b, "id", id_text("key_", row->key, text));
@@ -41,332 +167,477 @@ static void add_row(void *arg, const struct identity_key_row *row)
     buf_json_time(b, "created_at", row->created_us);
     buf_json_time(b, "last_used_at", row->last_used_us);
     buf_json_time(b, "expires_at", row->expires_us);
-    buf_json_member(b, "status", str_c(identity_key_status(row, l->now_us)));
-    buf_json_member(b, "scope", buf_str(&scopes));
+    buf_json_member(b, "status", str_c(identity_key_status(row, l->shown.now_us)));
+    scope_json(b, row->scopes);
     buf_byte(b, '}');
-    buf_fini(&scopes);
 }
 
-enum err control_keys_list(void *control, const struct http_request *r, struct http_reply *reply)
+/* Whose keys: all of the team's, or his own (a key's owner sees his own in any case). */
+static struct id whose(const struct control_who *who)
 {
-    struct control *c = control;
-    struct identity_key *key = NULL;
+    return control_may(who, IDENTITY_MAY_KEYS_ALL) ? (struct id){{0}} : who->user;
+}
+
+CONTROL_ASK(control_keys_list)
+{
+    (void)r;
     struct store_conn *conn = NULL;
-    struct listing l = {&reply->body, clock_wall_us()};
-    enum err e = gateway_who(c->gateway, r, IDENTITY_SCOPE_KEYS, l.now_us, &key);
-    if (e != OK)
-        return e;
-    struct id team = key->team, user = key->user;
-    identity_key_unref(&key);
-    e = store_reader_begin(c->store, &conn);
+    struct listing l = {.shown = {.c = c, .now_us = who->now_us, .out = &reply->body}};
+    enum err e = store_reader_begin(c->store, &conn);
     if (e != OK)
         return e;
     buf_add(&reply->body, STR("{\"keys\":["));
-    e = identity_key_list(c->identity, conn, team, user, add_row, &l);
+    e = identity_key_list(c->identity, conn, who->team, whose(who), add_old, &l);
     buf_add(&reply->body, STR("]}"));
     store_reader_end(&conn);
     return e;
 }
 
-/* ---- what changes keys: one transaction with its idempotency and its line of audit ---- */
-
-struct key_write {
-    struct control *c;
-    const char *action; /* for the audit log */
-    enum err (*work)(struct key_write *w, struct store_conn *conn);
-    void (*json)(const struct key_write *w, bool with_key, struct buf *b);
-    struct id team, user, key, new_key;
-    unsigned scopes; /* of the key that asks */
-    int64_t grace_us, now_us;
-    struct identity_key_spec spec;
-    struct str address;
-    struct idempotency_key idem; /* n 0: none was given */
-    struct buf replay; /* the answer of the first time */
-    struct buf kept; /* this one, without the key */
-    char text[IDENTITY_KEY_TEXT_MAX];
-};
-
-static enum err write_in(struct store_conn *conn, void *arg)
+static void add_row(void *arg, const struct identity_key_row *row)
 {
-    struct key_write *w = arg;
-    char actor[ID_TEXT_MAX], object[ID_TEXT_MAX];
-    struct idempotency *i = gateway_idempotency(w->c->gateway);
-    enum err e = OK;
-    buf_reset(&w->replay);
-    if (w->idem.n != 0)
-        e = idempotency_claim_in(i, conn, &w->idem, w->now_us, &w->replay);
-    if (e != OK || w->replay.n != 0)
-        return e;
-    e = w->work(w, conn);
-    if (e == OK && w->idem.n != 0) {
-        buf_reset(&w->kept);
-        w->json(w, false, &w->kept);
-        e = idempotency_store_in(i, conn, &w->idem, buf_str(&w->kept));
-    }
-    if (e != OK)
-        return e;
-    return identity_audit_in(conn, id_text("usr_", w->user, actor), w->address, str_c(w->action),
-                             id_text("key_", w->key, object), STR("{}"), w->now_us);
+    struct listing *l = arg;
+    char text[ID_TEXT_MAX];
+    if (!control_page_row(&l->page, id_text("key_", row->key, text)))
+        return;
+    buf_json_comma(l->shown.out);
+    add_whole(&l->shown, row);
 }
 
-/* Who asks; the rest of `w` is the caller's. */
-static enum err write_who(struct key_write *w, const struct http_request *r)
+CONTROL_ASK(control_api_keys_list)
 {
-    struct identity_key *key = NULL;
-    w->now_us = clock_wall_us();
-    w->address = r->peer;
-    enum err e = gateway_who(w->c->gateway, r, IDENTITY_SCOPE_KEYS, w->now_us, &key);
+    struct store_conn *conn = NULL;
+    struct listing l = {.shown = {.c = c, .now_us = who->now_us, .out = &reply->body}};
+    struct str status = STR("");
+    enum err e = control_page_begin(r, reply, &l.page);
+    if (e == OK && http_query(r, reply->arena, STR("status"), &status) &&
+        !str_eq(status, STR("active")) && !str_eq(status, STR("expired")) &&
+        !str_eq(status, STR("revoked")))
+        e = control_wrong(reply, ERR_INVALID_REQUEST, "status",
+                          "'status' takes active, expired or revoked.");
+    if (e == OK)
+        e = store_reader_begin(c->store, &conn);
     if (e != OK)
         return e;
-    w->team = key->team;
-    w->user = key->user;
-    w->key = key->key;
-    w->scopes = key->scopes;
-    identity_key_unref(&key);
-    return OK;
-}
-
-static enum err write_run(struct key_write *w, const struct http_request *r,
-                          struct http_reply *reply)
-{
-    struct str idem = http_request_header(r, STR("idempotency-key"));
-    enum err e = OK;
-    if (idem.p != NULL)
-        e = idempotency_key_make(&w->idem, w->team, idem, r->path, r->body);
-    if (e != OK) {
-        reply->field = STR("Idempotency-Key");
-        reply->message = STR("An Idempotency-Key has 1 to 255 printable ASCII characters.");
-        return e;
-    }
-    buf_init(&w->replay, IDEMPOTENCY_ANSWER_MAX);
-    buf_init(&w->kept, IDEMPOTENCY_ANSWER_MAX);
-    e = store_write(w->c->store, write_in, w);
-    if (e == OK && w->replay.n != 0) {
-        buf_add(&reply->body, buf_str(&w->replay));
-        buf_add(&reply->headers, STR("Idempotency-Replayed: true\r\n"));
-    } else if (e == OK) {
-        w->json(w, true, &reply->body);
-    }
-    buf_fini(&w->replay);
-    buf_fini(&w->kept);
+    struct identity_key_query q = {.team = who->team,
+                                   .user = whose(who),
+                                   .status = status,
+                                   .below = l.page.after,
+                                   .limit = l.page.limit + 1};
+    e = identity_key_page(c->identity, conn, &q, who->now_us, add_row, &l);
+    store_reader_end(&conn);
+    control_page_end(&l.page, reply);
     return e;
 }
 
-/* The object of the body, checked; empty when there is none. */
-static enum err read_object(const struct http_request *r, struct http_reply *reply,
-                            struct str *ret_object)
+/* ---- one key, within the reach of who asks ---- */
+
+struct found {
+    struct id team, user, cap;
+    unsigned scopes;
+};
+
+static void note(void *arg, const struct identity_key_row *row)
 {
-    size_t offset = 0;
-    *ret_object = json_trim(r->body);
-    if (ret_object->n == 0)
-        return OK;
-    if (json_check(r->body, &offset) == OK && json_type_of(*ret_object) == JSON_OBJECT)
-        return OK;
-    reply->message = arena_printf(reply->arena, "The body is not a JSON object: see byte %zu.",
-                                  offset);
-    return ERR_INVALID_JSON;
+    *(struct found *)arg = (struct found){row->team, row->user, row->cap, row->scopes};
 }
 
-static enum err wrong(struct http_reply *reply, struct str field, const char *message)
+/* NOT_FOUND also for another team's, and for another member's unless his role reaches there. A key
+ * does not act on one that may more than itself. */
+static enum err reach(const struct control_who *who, struct control *c, struct store_conn *conn,
+                      struct id key, struct found *f)
 {
-    reply->field = field;
-    reply->message = str_c(message);
-    return ERR_INVALID_REQUEST;
+    enum err e = identity_key_get(c->identity, conn, key, note, f);
+    if (e != OK)
+        return e;
+    if (!id_eq(f->team, who->team) ||
+        (!id_eq(f->user, who->user) && !control_may(who, IDENTITY_MAY_KEYS_ALL)))
+        return ERR_NOT_FOUND;
+    return OK;
+}
+
+CONTROL_ASK(control_api_keys_get)
+{
+    struct store_conn *conn = NULL;
+    struct shown s = {.c = c, .now_us = who->now_us, .out = &reply->body};
+    struct found f;
+    struct id key;
+    if (!id_parse("key_", r->params[0], &key))
+        return ERR_NOT_FOUND;
+    enum err e = store_reader_begin(c->store, &conn);
+    if (e != OK)
+        return e;
+    e = reach(who, c, conn, key, &f);
+    if (e == OK)
+        e = identity_key_get(c->identity, conn, key, add_whole, &s);
+    store_reader_end(&conn);
+    return e;
+}
+
+/* ---- what changes keys ---- */
+
+struct key_write {
+    struct control_write w;
+    struct id key, new_key;
+    struct identity_key_spec spec;
+    int64_t grace_us;
+    struct nano cap;
+    bool name_given, scope_given, models_given, ips_given, expires_given, cap_given, limits_given;
+    bool models_null, ips_null, expires_null, cap_null, limits_null;
+    struct str scope_text, limits_text;
+    struct limits_rule rule; /* what is set */
+    struct limits_rule rule_after;
+    struct buf row; /* the key's JSON, left open */
+    struct buf change;
+    char text[IDENTITY_KEY_TEXT_MAX];
+    bool has_text;
+};
+
+static enum err show_row(struct key_write *k, struct store_conn *conn, struct id key)
+{
+    struct shown s = {.c = k->w.c, .now_us = k->w.who->now_us, .out = &k->row};
+    s.cap_off = k->cap_null;
+    if (k->cap_given && !k->cap_null)
+        s.cap_limit = &k->cap;
+    if (k->limits_given)
+        s.rule = &k->rule_after;
+    buf_reset(&k->row);
+    return identity_key_get(k->w.c->identity, conn, key, add_open, &s);
 }
 
 /* The key itself is shown once: a repeated request gets null for it. */
-static void key_member(struct buf *b, const char *name, const struct key_write *w, bool with_key)
+static void key_member(struct buf *b, const char *name, const struct key_write *k, bool first)
 {
     buf_json_key(b, name);
-    if (with_key)
-        buf_json_str(b, str_c(w->text));
+    if (first)
+        buf_json_str(b, str_c(k->text));
     else
         buf_add(b, STR("null"));
 }
 
-/* ---- POST /keys/rotate ---- */
-
-static void rotation_json(const struct key_write *w, bool with_key, struct buf *b)
+static void row_json(struct control_write *w, bool first, struct buf *b)
 {
+    const struct key_write *k = w->arg;
+    buf_add(b, buf_str(&k->row));
+    if (k->has_text)
+        key_member(b, "api_key", k, first);
+    buf_byte(b, '}');
+}
+
+static void old_json(struct control_write *w, bool first, struct buf *b)
+{
+    const struct key_write *k = w->arg;
     char text[ID_TEXT_MAX];
     buf_byte(b, '{');
     buf_json_bool(b, "success", true);
-    key_member(b, w->c->brand_key_member, w, with_key);
-    key_member(b, "apiKey", w, with_key);
-    buf_json_member(b, "keyId", id_text("key_", w->new_key, text));
+    key_member(b, w->c->brand_key_member, k, first);
+    key_member(b, "apiKey", k, first);
+    buf_json_member(b, "keyId", id_text("key_", k->new_key, text));
     buf_byte(b, '}');
 }
 
-static enum err rotate(struct key_write *w, struct store_conn *conn)
+static enum err run(struct key_write *k, struct control *c, const struct control_who *who,
+                    const struct http_request *r, struct http_reply *reply)
 {
-    return identity_key_rotate_in(w->c->identity, conn, w->team, w->key, w->grace_us, w->now_us,
-                                  &w->new_key, w->text);
-}
-
-/* {"grace_seconds":n}; an empty body is none. */
-static enum err read_grace(const struct http_request *r, struct http_reply *reply, int64_t *ret_us)
-{
-    struct str object;
-    int64_t s = 0;
-    enum err e = read_object(r, reply, &object);
-    struct json_walk m = json_walk_of(object);
-    while (e == OK && json_next(&m)) {
-        if (!json_key_is(m.key, STR("grace_seconds")))
-            return wrong(reply, m.key, "The only member known here is 'grace_seconds'.");
-        if (json_int(m.value, 0, GRACE_S_MAX, &s) != OK)
-            return wrong(reply, STR("grace_seconds"),
-                         "'grace_seconds' must be a number from 0 to 604800.");
-    }
-    *ret_us = s * US_PER_S;
+    k->w.c = c;
+    k->w.who = who;
+    k->w.r = r;
+    k->w.reply = reply;
+    k->w.arg = k;
+    buf_init(&k->row, KEY_JSON_MAX);
+    buf_init(&k->change, KEY_JSON_MAX);
+    enum err e = control_write_run(&k->w);
+    mem_wipe(k->text, sizeof(k->text));
+    buf_fini(&k->row);
+    buf_fini(&k->change);
     return e;
 }
 
-enum err control_keys_rotate(void *control, const struct http_request *r, struct http_reply *reply)
-{
-    struct key_write w = {
-        .c = control, .action = "key.rotate", .work = rotate, .json = rotation_json};
-    enum err e = write_who(&w, r);
-    if (e == OK)
-        e = read_grace(r, reply, &w.grace_us);
-    return e == OK ? write_run(&w, r, reply) : e;
-}
+/* ---- rotation ---- */
 
-/* ---- POST /api/keys ---- */
-
-static void created_json(const struct key_write *w, bool with_key, struct buf *b)
+/* The limits of a key go over to the one that takes its place. */
+static enum err copy_limits(struct key_write *k, struct store_conn *conn)
 {
-    char text[ID_TEXT_MAX];
-    struct buf scopes;
-    buf_init(&scopes, 256);
-    identity_scopes_text(w->spec.scopes, &scopes);
-    buf_byte(b, '{');
-    buf_json_member(b, "id", id_text("key_", w->new_key, text));
-    buf_json_member(b, "name", w->spec.name);
-    key_member(b, "api_key", w, with_key);
-    buf_json_member(b, "scope", buf_str(&scopes));
-    buf_json_time(b, "created_at", w->now_us);
-    buf_json_time(b, "expires_at", w->spec.expires_us);
-    buf_byte(b, '}');
-    buf_fini(&scopes);
-}
-
-static enum err create(struct key_write *w, struct store_conn *conn)
-{
-    w->spec.user = w->user;
-    w->spec.team = w->team;
-    enum err e = identity_key_create_in(w->c->identity, conn, &w->spec, w->now_us, &w->new_key,
-                                        w->text);
-    w->key = w->new_key;
-    return e;
-}
-
-/* ["a","b"] to lines. */
-static enum err read_list(struct http_reply *reply, const struct json_walk *m, struct str *ret)
-{
-    struct buf b;
-    struct str one;
-    enum err e = json_type_of(m->value) == JSON_ARRAY ? OK : ERR_INVALID_REQUEST;
-    struct json_walk w = json_walk_of(m->value);
-    buf_init(&b, 16u * 1024);
-    while (e == OK && json_next(&w)) {
-        e = json_string(reply->arena, w.value, &one);
-        if (e == OK) {
-            buf_add(&b, one);
-            buf_byte(&b, '\n');
-        }
-    }
-    if (b.n != 0)
-        b.n--;
-    *ret = arena_dup(reply->arena, buf_str(&b));
-    bool over = b.over;
-    buf_fini(&b);
-    return e == OK && !over ? OK : wrong(reply, m->key, "It must be an array of strings.");
-}
-
-static enum err read_member(struct key_write *w, struct http_reply *reply,
-                            const struct json_walk *m)
-{
-    struct str s = STR("");
-    if (json_key_is(m->key, STR("models")))
-        return read_list(reply, m, &w->spec.models);
-    if (json_key_is(m->key, STR("ips")))
-        return read_list(reply, m, &w->spec.ips);
-    if (json_string(reply->arena, m->value, &s) != OK)
-        return wrong(reply, m->key, "It must be a string.");
-    if (json_key_is(m->key, STR("name"))) {
-        w->spec.name = s;
+    struct limits_rule rule, none = LIMITS_UNSET;
+    limits_get(k->w.c->limits, LIMITS_KEY, k->key, &rule);
+    if (memcmp(&rule, &none, sizeof(rule)) == 0)
         return OK;
-    }
-    if (json_key_is(m->key, STR("scope")))
-        return identity_scopes_parse(s, &w->spec.scopes) == OK
-                   ? OK
-                   : wrong(reply, m->key, "'scope' takes inference, usage, keys or all.");
-    if (json_key_is(m->key, STR("expires_at")))
-        return clock_parse(s, &w->spec.expires_us) == OK
-                   ? OK
-                   : wrong(reply, m->key, "'expires_at' must be a time as in RFC 3339.");
-    return wrong(reply, m->key, "Known here: name, scope, expires_at, models, ips.");
+    k->limits_given = true;
+    k->rule_after = rule;
+    return limits_set_in(k->w.c->limits, conn, LIMITS_KEY, k->new_key, &rule, k->w.who->now_us);
 }
 
-enum err control_keys_create(void *control, const struct http_request *r, struct http_reply *reply)
+static enum err rotate(struct control_write *w, struct store_conn *conn)
 {
-    struct key_write w = {
-        .c = control, .action = "key.create", .work = create, .json = created_json};
-    struct str object = STR("");
-    enum err e = write_who(&w, r);
-    if (e == OK)
-        e = read_object(r, reply, &object);
-    w.spec = (struct identity_key_spec){.name = STR("key"), .scopes = w.scopes};
-    struct json_walk m = json_walk_of(object);
-    while (e == OK && json_next(&m))
-        e = read_member(&w, reply, &m);
-    if (e != OK)
-        return e;
-    if ((w.spec.scopes & ~w.scopes) != 0)
-        return ERR_SCOPE_MISSING; /* nobody gives what he has not */
-    const char *fault = identity_key_fault(&w.spec, w.now_us);
-    if (fault != NULL) {
-        reply->message = str_c(fault);
-        return ERR_VALIDATION_FAILED;
-    }
-    return write_run(&w, r, reply);
-}
-
-/* ---- POST /api/keys/{id}/revoke ---- */
-
-static void owner(void *arg, const struct identity_key_row *row)
-{
-    *(struct id *)arg = row->user;
-}
-
-static void revoked_json(const struct key_write *w, bool with_key, struct buf *b)
-{
+    struct key_write *k = w->arg;
     char text[ID_TEXT_MAX];
-    (void)with_key;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", id_text("key_", w->key, text));
-    buf_json_member(b, "status", STR("revoked"));
-    buf_byte(b, '}');
-}
-
-static enum err revoke(struct key_write *w, struct store_conn *conn)
-{
-    struct id user = {{0}};
-    enum err e = identity_key_get(w->c->identity, conn, w->key, owner, &user);
-    if (e == OK && !id_eq(user, w->user))
-        e = ERR_NOT_FOUND; /* somebody else's is not there */
-    return e == OK ? identity_key_revoke_in(w->c->identity, conn, w->team, w->key, w->now_us) : e;
-}
-
-enum err control_keys_revoke(void *control, const struct http_request *r, struct http_reply *reply)
-{
-    struct key_write w = {
-        .c = control, .action = "key.revoke", .work = revoke, .json = revoked_json};
-    struct str object;
-    enum err e = write_who(&w, r);
+    struct found f;
+    enum err e = reach(w->who, w->c, conn, k->key, &f);
+    if (e == OK && (f.scopes & ~w->who->scopes) != 0)
+        e = ERR_SCOPE_MISSING; /* nobody gets what he has not */
     if (e == OK)
-        e = read_object(r, reply, &object);
-    if (e == OK && !id_parse("key_", r->params[0], &w.key))
+        e = identity_key_rotate_in(w->c->identity, conn, w->who->team, k->key, k->grace_us,
+                                   w->who->now_us, &k->new_key, k->text);
+    if (e == ERR_CONFLICT)
+        w->reply->message = STR("This key is revoked or has expired; make another one.");
+    if (e == OK)
+        e = copy_limits(k, conn);
+    if (e == OK)
+        e = show_row(k, conn, k->new_key);
+    buf_reset(&k->change);
+    buf_byte(&k->change, '{');
+    buf_json_member(&k->change, "new_key", id_text("key_", k->new_key, text));
+    buf_json_i64(&k->change, "grace_seconds", k->grace_us / US_PER_S);
+    buf_byte(&k->change, '}');
+    w->change = buf_str(&k->change);
+    id_text("key_", k->key, w->object);
+    return e;
+}
+
+CONTROL_ASK(control_keys_rotate)
+{
+    struct key_write k = {.w = {.action = "key.rotate", .work = rotate, .json = old_json},
+                          .key = who->key};
+    struct str key = STR("");
+    int64_t grace_s = 0;
+    const struct control_field fields[] = {
+        {.name = "grace_seconds", .kind = CONTROL_INT, .to = &grace_s, .max = GRACE_S_MAX},
+        {.name = "key_id", .kind = CONTROL_TEXT, .to = &key}};
+    enum err e = CONTROL_BODY_READ(r, reply, fields);
+    if (e == ERR_VALIDATION_FAILED && str_eq(reply->field, STR("grace_seconds")))
+        e = ERR_INVALID_REQUEST; /* as it always was on this route */
+    if (e == OK && key.n == 0 && id_is_zero(k.key))
+        e = control_wrong(reply, ERR_INVALID_REQUEST, "key_id", "Say which key: 'key_id'.");
+    if (e == OK && key.n != 0 && !id_parse("key_", key, &k.key))
         e = ERR_NOT_FOUND;
-    return e == OK ? write_run(&w, r, reply) : e;
+    k.grace_us = grace_s * US_PER_S;
+    return e == OK ? run(&k, c, who, r, reply) : e;
+}
+
+CONTROL_ASK(control_api_keys_rotate)
+{
+    struct key_write k = {
+        .w = {.action = "key.rotate", .work = rotate, .json = row_json, .status = 201},
+        .has_text = true};
+    int64_t grace_s = 0;
+    const struct control_field fields[] = {
+        {.name = "grace_seconds", .kind = CONTROL_INT, .to = &grace_s, .max = GRACE_S_MAX}};
+    enum err e = CONTROL_BODY_READ(r, reply, fields);
+    if (e == OK && !id_parse("key_", r->params[0], &k.key))
+        e = ERR_NOT_FOUND;
+    k.grace_us = grace_s * US_PER_S;
+    return e == OK ? run(&k, c, who, r, reply) : e;
+}
+
+/* ---- making and changing ---- */
+
+enum err control_limits_read(struct str object, struct http_reply *reply, struct limits_rule *rule)
+{
+    bool null[LIMIT_FIELDS] = {false};
+    struct control_field fields[LIMIT_FIELDS];
+    for (size_t i = 0; i < LIMIT_FIELDS; i++)
+        fields[i] = (struct control_field){.name = limit_fields[i].name,
+                                           .kind = CONTROL_INT,
+                                           .to = limit_field(rule, i),
+                                           .max = 1000000000,
+                                           .null = &null[i]};
+    enum err e = control_object_read(object, reply, fields, LIMIT_FIELDS);
+    for (size_t i = 0; i < LIMIT_FIELDS; i++)
+        if (null[i])
+            *limit_field(rule, i) = 0;
+    const char *fault = e == OK ? limits_rule_fault(rule) : NULL;
+    return fault != NULL ? control_wrong(reply, ERR_VALIDATION_FAILED, "limits", fault) : e;
+}
+
+static enum err read_key(struct key_write *k, const struct http_request *r,
+                         struct http_reply *reply)
+{
+    const struct control_field fields[] = {
+        {.name = "name",
+         .kind = CONTROL_TEXT,
+         .to = &k->spec.name,
+         .min = 1,
+         .given = &k->name_given},
+        {.name = "scope", .kind = CONTROL_TEXT, .to = &k->scope_text, .given = &k->scope_given},
+        {.name = "expires_at",
+         .kind = CONTROL_TIME,
+         .to = &k->spec.expires_us,
+         .given = &k->expires_given,
+         .null = &k->expires_null},
+        {.name = "models",
+         .kind = CONTROL_TEXTS,
+         .to = &k->spec.models,
+         .given = &k->models_given,
+         .null = &k->models_null},
+        {.name = "ips",
+         .kind = CONTROL_TEXTS,
+         .to = &k->spec.ips,
+         .given = &k->ips_given,
+         .null = &k->ips_null},
+        {.name = "cap",
+         .kind = CONTROL_USD,
+         .to = &k->cap,
+         .given = &k->cap_given,
+         .null = &k->cap_null},
+        {.name = "limits",
+         .kind = CONTROL_OBJECT,
+         .to = &k->limits_text,
+         .given = &k->limits_given,
+         .null = &k->limits_null}};
+    enum err e = CONTROL_BODY_READ(r, reply, fields);
+    if (e == OK && k->scope_given && identity_scopes_parse(k->scope_text, &k->spec.scopes) != OK)
+        e = control_wrong(reply, ERR_INVALID_REQUEST, "scope",
+                          "'scope' takes inference, usage, keys or all.");
+    k->rule = LIMITS_UNSET;
+    if (e == OK && k->limits_given && !k->limits_null)
+        e = control_limits_read(k->limits_text, reply, &k->rule);
+    return e;
+}
+
+static enum err fault(struct key_write *k, int64_t now_us, struct http_reply *reply)
+{
+    const char *words = identity_key_fault(&k->spec, now_us);
+    if (words == NULL)
+        return OK;
+    reply->message = str_c(words);
+    return ERR_VALIDATION_FAILED;
+}
+
+enum err control_cap_set_in(struct control *c, struct store_conn *conn, struct id *cap,
+                            const struct nano *limit, int64_t now_us)
+{
+    enum err e = OK;
+    if (id_is_zero(*cap) && limit == NULL)
+        return OK;
+    if (id_is_zero(*cap)) {
+        *cap = id_new(now_us);
+        e = ledger_account_open_in(c->ledger, conn, *cap, LEDGER_CAP, NANO(0), now_us);
+    }
+    return e == OK ? ledger_cap_set_in(c->ledger, conn, *cap, limit == NULL,
+                                       limit != NULL ? *limit : NANO(0), now_us)
+                   : e;
+}
+
+static enum err set_limits(struct key_write *k, struct store_conn *conn, struct id key)
+{
+    struct control *c = k->w.c;
+    if (!k->limits_given)
+        return OK;
+    struct limits_rule rule = k->rule;
+    if (k->limits_null)
+        rule = LIMITS_UNSET;
+    limits_get(c->limits, LIMITS_KEY, key, &k->rule_after);
+    for (size_t i = 0; i < LIMIT_FIELDS; i++)
+        if (k->limits_null || *limit_field(&rule, i) >= 0)
+            *limit_field(&k->rule_after, i) = *limit_field(&rule, i);
+    return limits_set_in(c->limits, conn, LIMITS_KEY, key, &rule, k->w.who->now_us);
+}
+
+/* What was asked for, as it came: there is no secret in it. */
+static void note_change(struct key_write *k)
+{
+    struct str body = json_trim(k->w.r->body);
+    k->w.change = body.n < 4096 ? body : STR("{}");
+}
+
+static enum err create(struct control_write *w, struct store_conn *conn)
+{
+    struct key_write *k = w->arg;
+    enum err e = OK;
+    k->spec.user = w->who->user;
+    k->spec.team = w->who->team;
+    k->spec.cap = (struct id){{0}};
+    if (k->cap_given && !k->cap_null)
+        e = control_cap_set_in(w->c, conn, &k->spec.cap, &k->cap, w->who->now_us);
+    if (e == OK)
+        e = identity_key_create_in(w->c->identity, conn, &k->spec, w->who->now_us, &k->new_key,
+                                   k->text);
+    if (e == OK)
+        e = set_limits(k, conn, k->new_key);
+    if (e == OK)
+        e = show_row(k, conn, k->new_key);
+    note_change(k);
+    id_text("key_", k->new_key, w->object);
+    return e;
+}
+
+CONTROL_ASK(control_keys_create)
+{
+    struct key_write k = {
+        .w = {.action = "key.create", .work = create, .json = row_json, .status = 201},
+        .has_text = true,
+        .spec = {.name = STR("key"), .scopes = who->scopes, .models = STR(""), .ips = STR("")}};
+    enum err e = read_key(&k, r, reply);
+    if (e == OK && (k.spec.scopes & ~who->scopes) != 0)
+        e = ERR_SCOPE_MISSING; /* nobody gives what he has not */
+    if (e == OK)
+        e = fault(&k, who->now_us, reply);
+    return e == OK ? run(&k, c, who, r, reply) : e;
+}
+
+static enum err edit(struct control_write *w, struct store_conn *conn)
+{
+    struct key_write *k = w->arg;
+    struct found f;
+    enum err e = reach(w->who, w->c, conn, k->key, &f);
+    if (e == OK && ((f.scopes | (k->scope_given ? k->spec.scopes : 0)) & ~w->who->scopes) != 0)
+        e = ERR_SCOPE_MISSING;
+    if (e == OK && k->cap_given) {
+        e = control_cap_set_in(w->c, conn, &f.cap, k->cap_null ? NULL : &k->cap, w->who->now_us);
+        if (e == OK && !id_is_zero(f.cap))
+            e = identity_key_cap_set_in(w->c->identity, conn, k->key, f.cap);
+    }
+    struct identity_key_edit change = {.name = k->name_given ? &k->spec.name : NULL,
+                                       .scopes = k->scope_given ? &k->spec.scopes : NULL,
+                                       .expires_us = k->expires_given ? &k->spec.expires_us : NULL,
+                                       .models = k->models_given ? &k->spec.models : NULL,
+                                       .ips = k->ips_given ? &k->spec.ips : NULL};
+    if (e == OK)
+        e = identity_key_edit_in(w->c->identity, conn, w->who->team, k->key, &change,
+                                 w->who->now_us);
+    if (e == ERR_CONFLICT)
+        w->reply->message = STR("This key is revoked.");
+    if (e == OK)
+        e = set_limits(k, conn, k->key);
+    if (e == OK)
+        e = show_row(k, conn, k->key);
+    note_change(k);
+    id_text("key_", k->key, w->object);
+    return e;
+}
+
+CONTROL_ASK(control_api_keys_edit)
+{
+    struct key_write k = {
+        .w = {.action = "key.edit", .work = edit, .json = row_json},
+        .spec = {.name = STR("key"), .scopes = who->scopes, .models = STR(""), .ips = STR("")}};
+    if (!id_parse("key_", r->params[0], &k.key))
+        return ERR_NOT_FOUND;
+    enum err e = read_key(&k, r, reply);
+    if (e == OK)
+        e = fault(&k, who->now_us, reply);
+    return e == OK ? run(&k, c, who, r, reply) : e;
+}
+
+/* ---- the end of a key ---- */
+
+static enum err revoke(struct control_write *w, struct store_conn *conn)
+{
+    struct key_write *k = w->arg;
+    struct found f;
+    enum err e = reach(w->who, w->c, conn, k->key, &f);
+    if (e == OK)
+        e = identity_key_revoke_in(w->c->identity, conn, w->who->team, k->key, w->who->now_us);
+    if (e == OK)
+        e = show_row(k, conn, k->key);
+    id_text("key_", k->key, w->object);
+    return e;
+}
+
+CONTROL_ASK(control_keys_revoke)
+{
+    struct key_write k = {.w = {.action = "key.revoke", .work = revoke, .json = row_json}};
+    enum err e = control_body_read(r, reply, NULL, 0);
+    if (e == OK && !id_parse("key_", r->params[0], &k.key))
+        e = ERR_NOT_FOUND;
+    return e == OK ? run(&k, c, who, r, reply) : e;
 }

@@ -115,8 +115,8 @@ MUST enum err identity_totp_start_in(struct identity *identity, struct store_con
 MUST enum err identity_totp_confirm_in(
     struct identity *identity, struct store_conn *conn, struct id user, struct str code,
     int64_t wall_us, char ret_codes[IDENTITY_RECOVERY_CODES][IDENTITY_RECOVERY_TEXT_MAX]);
-/* A code of the device, each step once; with `recovery_too` also a recovery code, each once. DENIED:
- * wrong. NOT_FOUND: no second factor in force. */
+/* A code of the device, each step once; with `recovery_too` also a recovery code, each once.
+ * DENIED: wrong. NOT_FOUND: no second factor in force. */
 MUST enum err identity_totp_check_in(struct identity *identity, struct store_conn *conn,
                                      struct id user, struct str code, bool recovery_too,
                                      int64_t wall_us);

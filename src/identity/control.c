@@ -3,6 +3,7 @@
 #include "identity/identity.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "identity/audit.h"
 #include "identity/room.h"
 #include "identity/words.h"
 
@@ -236,18 +237,18 @@ static struct str display_of(const struct identity *identity, const char *text, 
 }
 
 static enum err insert_key(struct identity *identity, struct store_conn *conn,
-                           const struct identity_key *key, struct str name, int64_t wall_us,
-                           char text[IDENTITY_KEY_TEXT_MAX])
+                           const struct identity_key *key, struct str name, bool hidden,
+                           int64_t wall_us, char text[IDENTITY_KEY_TEXT_MAX])
 {
     uint8_t mac[CRYPTO_HASH_LEN];
     identity_key_make(identity, text, mac);
     char id[ID_TEXT_MAX], user[ID_TEXT_MAX], team[ID_TEXT_MAX], cap[ID_TEXT_MAX], shown[32];
-    enum err e = store_run(conn, SQL_IDENTITY_KEY_INSERT, NULL, "tttbttittTii",
-                           id_text("key_", key->key, id), id_text("usr_", key->user, user),
-                           id_text("team_", key->team, team),
-                           str_of((const char *)mac, sizeof(mac)), name,
-                           display_of(identity, text, shown), (int64_t)key->scopes, key->models,
-                           key->ips, cap_text(key->key_cap, cap), wall_us, key->expires_us);
+    enum err e = store_run(
+        conn, SQL_IDENTITY_KEY_INSERT, NULL, "tttbttittTiii", id_text("key_", key->key, id),
+        id_text("usr_", key->user, user), id_text("team_", key->team, team),
+        str_of((const char *)mac, sizeof(mac)), name, display_of(identity, text, shown),
+        (int64_t)key->scopes, key->models, key->ips, cap_text(key->key_cap, cap), wall_us,
+        key->expires_us, (int64_t)hidden);
     if (e != OK)
         return e;
     struct change *c = change_new(identity, NULL);
@@ -280,7 +281,7 @@ enum err identity_key_create_in(struct identity *identity, struct store_conn *co
                              id_text("usr_", spec->user, user), &key);
     if (e != OK)
         return e;
-    e = insert_key(identity, conn, &key, spec->name, wall_us, ret_text);
+    e = insert_key(identity, conn, &key, spec->name, spec->hidden, wall_us, ret_text);
     if (e != OK)
         return e;
     *ret_key = key.key;
@@ -297,7 +298,7 @@ static enum err start_key(struct store_conn *conn, struct id key, struct store_q
     return e == ERR_END ? ERR_NOT_FOUND : e;
 }
 
-/* Columns of the three queries that list keys. */
+/* Columns of the two queries that list keys. */
 enum {
     COL_ID,
     COL_USER,
@@ -312,7 +313,9 @@ enum {
     COL_USED,
     COL_EXPIRES,
     COL_REVOKED,
-    COL_MAC
+    COL_MAC,
+    COL_EMAIL,
+    COL_USER_NAME
 };
 
 /* Begins a change of one key: its MAC is noted, and that it belongs to the team (zero: any). */
@@ -344,6 +347,72 @@ enum err identity_key_revoke_in(struct identity *identity, struct store_conn *co
     char key_text[ID_TEXT_MAX], team_text[ID_TEXT_MAX];
     return store_run(conn, SQL_IDENTITY_KEY_REVOKE, NULL, "tti", id_text("key_", key, key_text),
                      id_text("team_", team, team_text), at_us);
+}
+
+/* The row as it is now takes the place of what memory has. */
+static enum err reload_record(struct identity *identity, struct store_conn *conn,
+                              const uint8_t mac[CRYPTO_HASH_LEN])
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_IDENTITY_KEY_BY_MAC, &q, "b",
+                             str_of((const char *)mac, CRYPTO_HASH_LEN));
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK) {
+        struct change *c = change_new(identity, NULL);
+        c->created = identity_record_of_row(identity, mac, q);
+        store_on_end(conn, change_end, c);
+    }
+    store_finish(&q);
+    return e;
+}
+
+/* The lists of an edit in their one form; NULL stays NULL. */
+static const char *edit_lists(const struct identity_key_edit *edit, struct str *models,
+                              struct str *ips, char text[2][IDENTITY_LIST_MAX])
+{
+    const char *fault = NULL;
+    *models = (struct str){NULL, 0};
+    *ips = (struct str){NULL, 0};
+    if (edit->models != NULL) {
+        models->p = text[0];
+        fault = identity_words_models(*edit->models, text[0], &models->n);
+    }
+    if (fault == NULL && edit->ips != NULL) {
+        ips->p = text[1];
+        fault = identity_words_ips(*edit->ips, text[1], &ips->n);
+    }
+    return fault;
+}
+
+enum err identity_key_edit_in(struct identity *identity, struct store_conn *conn, struct id team,
+                              struct id key, const struct identity_key_edit *edit, int64_t wall_us)
+{
+    char lists[2][IDENTITY_LIST_MAX], key_text[ID_TEXT_MAX], team_text[ID_TEXT_MAX];
+    struct str models, ips, none = {NULL, 0};
+    if (edit_lists(edit, &models, &ips, lists) != NULL ||
+        (edit->name != NULL && identity_words_name(*edit->name) != NULL) ||
+        (edit->scopes != NULL &&
+         (*edit->scopes == 0 || (*edit->scopes & ~(unsigned)IDENTITY_SCOPE_ALL) != 0)) ||
+        (edit->expires_us != NULL && *edit->expires_us != 0 && *edit->expires_us <= wall_us))
+        return ERR_VALIDATION_FAILED;
+    int64_t scopes = edit->scopes != NULL ? *edit->scopes : 0;
+    struct store_query *q = NULL;
+    uint8_t mac[CRYPTO_HASH_LEN];
+    enum err e = store_start(
+        conn, SQL_IDENTITY_KEY_EDIT, &q, "ttTITTIi", id_text("key_", key, key_text),
+        id_text("team_", team, team_text), edit->name != NULL ? *edit->name : none,
+        edit->scopes != NULL ? &scopes : NULL, models, ips, edit->expires_us, wall_us);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK) {
+        must(store_str(q, 0).n == sizeof(mac));
+        memcpy(mac, store_str(q, 0).p, sizeof(mac));
+    }
+    store_finish(&q);
+    if (e == OK)
+        return reload_record(identity, conn, mac);
+    return e == ERR_END ? ERR_CONFLICT : e;
 }
 
 /* What a new key takes over from the old one; the slices are copies in the arena. */
@@ -388,7 +457,7 @@ enum err identity_key_rotate_in(struct identity *identity, struct store_conn *co
                         &now);
     if (e == OK) {
         identity_user_hash(identity, now.user, now.user_hash);
-        e = insert_key(identity, conn, &now, name, wall_us, ret_text);
+        e = insert_key(identity, conn, &now, name, false, wall_us, ret_text);
     }
     if (e == OK)
         e = identity_key_revoke_in(identity, conn, team, key, wall_us + grace_us);
@@ -447,6 +516,8 @@ static void give_row(struct identity *identity, const struct store_query *q, ide
         .display = store_str(q, COL_DISPLAY),
         .models = store_str(q, COL_MODELS),
         .ips = store_str(q, COL_IPS),
+        .user_email = store_str(q, COL_EMAIL),
+        .user_name = store_str(q, COL_USER_NAME),
         .scopes = (unsigned)store_i64(q, COL_SCOPES),
         .created_us = store_i64(q, COL_CREATED),
         .last_used_us = store_i64(q, COL_USED),
@@ -461,19 +532,28 @@ static void give_row(struct identity *identity, const struct store_query *q, ide
     fn(arg, &row);
 }
 
-enum err identity_key_list(struct identity *identity, struct store_conn *conn, struct id team,
-                           struct id user, identity_key_row_f fn, void *arg)
+enum err identity_key_page(struct identity *identity, struct store_conn *conn,
+                           const struct identity_key_query *query, int64_t wall_us,
+                           identity_key_row_f fn, void *arg)
 {
-    char team_text[ID_TEXT_MAX], user_text[ID_TEXT_MAX];
-    struct str t = id_text("team_", team, team_text);
+    char team[ID_TEXT_MAX], user[ID_TEXT_MAX];
+    struct str u = id_is_zero(query->user) ? STR("") : id_text("usr_", query->user, user);
     struct store_query *q = NULL;
-    enum err e = id_is_zero(user) ? store_start(conn, SQL_IDENTITY_KEYS_OF_TEAM, &q, "t", t)
-                                  : store_start(conn, SQL_IDENTITY_KEYS_OF_USER, &q, "tt", t,
-                                                id_text("usr_", user, user_text));
+    enum err e = store_start(conn, SQL_IDENTITY_KEYS, &q, "tttiti",
+                             id_text("team_", query->team, team), u, query->below, wall_us,
+                             query->status, query->limit);
     while (e == OK && (e = store_step(q)) == OK)
         give_row(identity, q, fn, arg);
     store_finish(&q);
     return e == ERR_END ? OK : e;
+}
+
+enum err identity_key_list(struct identity *identity, struct store_conn *conn, struct id team,
+                           struct id user, identity_key_row_f fn, void *arg)
+{
+    struct identity_key_query all = {
+        .team = team, .user = user, .status = STR(""), .below = STR("\x7F"), .limit = INT64_MAX};
+    return identity_key_page(identity, conn, &all, 0, fn, arg);
 }
 
 enum err identity_key_get(struct identity *identity, struct store_conn *conn, struct id key,
@@ -498,8 +578,10 @@ enum err identity_audit_in(struct store_conn *conn, struct str actor, struct str
                            struct str action, struct str object, struct str change_json,
                            int64_t wall_us)
 {
-    char text[ID_TEXT_MAX];
-    return store_run(conn, SQL_IDENTITY_AUDIT, NULL, "tittttt",
-                     id_text("evt_", id_new(wall_us), text), wall_us, actor, address, action,
-                     object, change_json);
+    struct identity_audit_line line = {.actor = actor,
+                                       .address = address,
+                                       .action = action,
+                                       .object = object,
+                                       .change = change_json};
+    return identity_audit_line_in(conn, &line, wall_us);
 }

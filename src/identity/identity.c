@@ -1,5 +1,6 @@
 /* Keys: their text, the way to the table in memory, what a call asks of them. */
 #include "identity/identity.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "identity/room.h"
 #include "identity/words.h"
@@ -9,6 +10,8 @@
 #define LOAD_TRIES 8
 #define FLUSH_BATCH 64
 #define PREFIX_MAX 16
+#define SESSION_IDLE_US (7 * US_PER_DAY)
+#define SESSION_MAX_US (30 * US_PER_DAY)
 
 static bool is_base62(char c)
 {
@@ -27,6 +30,10 @@ struct identity *identity_new(struct store *store, const struct identity_options
     identity->prefix[prefix.n] = '_';
     identity->prefix_n = prefix.n + 1;
     memcpy(identity->pepper, options->pepper, CRYPTO_KEY_LEN);
+    memcpy(identity->seal, options->seal, CRYPTO_KEY_LEN);
+    int64_t idle = options->session_idle_us, most = options->session_max_us;
+    identity->session_idle_us = idle != 0 ? idle : SESSION_IDLE_US;
+    identity->session_max_us = most != 0 ? most : SESSION_MAX_US;
     identity->table = identity_table_new(options->keys_max);
     return identity;
 }
@@ -37,6 +44,7 @@ void identity_free(struct identity **identity)
         return;
     identity_table_free(&(*identity)->table);
     mem_wipe((*identity)->pepper, CRYPTO_KEY_LEN);
+    mem_wipe((*identity)->seal, CRYPTO_KEY_LEN);
     mem_free(*identity);
     *identity = NULL;
 }
@@ -151,9 +159,9 @@ struct id identity_column_id(const char *prefix, const struct store_query *q, in
     return id;
 }
 
-static struct identity_record *record_of_row(const struct identity *identity,
-                                             const uint8_t mac[CRYPTO_HASH_LEN],
-                                             const struct store_query *q)
+struct identity_record *identity_record_of_row(const struct identity *identity,
+                                               const uint8_t mac[CRYPTO_HASH_LEN],
+                                               const struct store_query *q)
 {
     struct identity_key key = {
         .key = identity_column_id("key_", q, 0),
@@ -188,7 +196,7 @@ static enum err read_record(struct identity *identity, const uint8_t mac[CRYPTO_
     if (e == OK)
         e = store_step(q);
     if (e == OK)
-        *ret_record = record_of_row(identity, mac, q);
+        *ret_record = identity_record_of_row(identity, mac, q);
     if (e == ERR_END) {
         *ret_record = NULL;
         e = OK;

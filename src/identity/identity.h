@@ -26,6 +26,10 @@ struct identity_options {
     const char *key_prefix; /* "tg" */
     uint8_t pepper[CRYPTO_KEY_LEN];
     size_t keys_max; /* kept in memory: 4,000,000; beyond it the least used go */
+    uint8_t seal[CRYPTO_KEY_LEN]; /* for secrets of second factors */
+    /* 0 means the default: 7 and 30 days; 46 MiB, 1 pass, 2 at once. */
+    int64_t session_idle_us, session_max_us;
+    int64_t password_memory_bytes, password_passes, password_at_once;
 };
 struct identity *identity_new(struct store *store, const struct identity_options *options);
 void identity_free(struct identity **identity);
@@ -116,6 +120,7 @@ struct identity_key_spec {
     int64_t expires_us;
     struct str models, ips; /* entries separated by blanks, commas or lines */
     struct id cap; /* zero: none; a ledger cap account that the caller opened */
+    bool hidden; /* not in lists (the playground's) */
 };
 /* What is wrong with a spec, for people; NULL: nothing. */
 const char *identity_key_fault(const struct identity_key_spec *spec, int64_t wall_us);
@@ -135,6 +140,16 @@ MUST enum err identity_key_rotate_in(struct identity *identity, struct store_con
                                      struct id team, struct id key, int64_t grace_us,
                                      int64_t wall_us, struct id *ret_new_key,
                                      char ret_text[IDENTITY_KEY_TEXT_MAX]);
+/* What is NULL stays. CONFLICT: it is revoked; VALIDATION_FAILED as for a new one. Acts at once
+ * when the transaction commits. */
+struct identity_key_edit {
+    const struct str *name, *models, *ips;
+    const unsigned *scopes;
+    const int64_t *expires_us;
+};
+MUST enum err identity_key_edit_in(struct identity *identity, struct store_conn *conn,
+                                   struct id team, struct id key,
+                                   const struct identity_key_edit *edit, int64_t wall_us);
 /* Zero takes the cap away. NOT_FOUND when there is no such key, or no such member. */
 MUST enum err identity_key_cap_set_in(struct identity *identity, struct store_conn *conn,
                                       struct id key, struct id cap);
@@ -144,10 +159,20 @@ MUST enum err identity_member_cap_set_in(struct identity *identity, struct store
 struct identity_key_row {
     struct id key, user, team, cap;
     struct str name, display, models, ips; /* display: "tg_…abcd" */
+    struct str user_email, user_name;
     unsigned scopes;
     int64_t created_us, last_used_us, expires_us, revoked_us;
 };
 typedef void (*identity_key_row_f)(void *arg, const struct identity_key_row *row);
+/* A page: keys whose id is below `below`, newest first; status empty: any. */
+struct identity_key_query {
+    struct id team, user; /* user zero: all members' */
+    struct str status, below;
+    int64_t limit;
+};
+MUST enum err identity_key_page(struct identity *identity, struct store_conn *conn,
+                                const struct identity_key_query *query, int64_t wall_us,
+                                identity_key_row_f fn, void *arg);
 /* Keys of a team (user zero: all members'), newest first. Last use as memory knows it. */
 MUST enum err identity_key_list(struct identity *identity, struct store_conn *conn, struct id team,
                                 struct id user, identity_key_row_f fn, void *arg);
@@ -155,7 +180,7 @@ MUST enum err identity_key_get(struct identity *identity, struct store_conn *con
                                identity_key_row_f fn, void *arg);
 /* "active", "expired", "revoked". */
 const char *identity_key_status(const struct identity_key_row *row, int64_t wall_us);
-/* One line of the audit log. */
+/* One line of the house's audit log; a team's: audit.h. */
 MUST enum err identity_audit_in(struct store_conn *conn, struct str actor, struct str address,
                                 struct str action, struct str object, struct str change_json,
                                 int64_t wall_us);

@@ -11,13 +11,23 @@ struct identity {
     struct identity_table *table;
     char prefix[20]; /* with its underscore */
     size_t prefix_n;
-    uint8_t pepper[CRYPTO_KEY_LEN];
+    uint8_t pepper[CRYPTO_KEY_LEN], seal[CRYPTO_KEY_LEN];
+    int64_t session_idle_us, session_max_us;
+    struct identity_hasher *hasher;
 };
+
+/* HMAC of a secret for one purpose. */
+void identity_mac(const struct identity *identity, const char *purpose, struct str secret,
+                  uint8_t ret_mac[CRYPTO_HASH_LEN]);
 
 /* A new key and its MAC. */
 void identity_key_make(const struct identity *identity, char ret_text[IDENTITY_KEY_TEXT_MAX],
                        uint8_t ret_mac[CRYPTO_HASH_LEN]);
 void identity_user_hash(const struct identity *identity, struct id user, char ret_text[17]);
+/* Of the columns of IDENTITY_KEY_BY_MAC. */
+struct identity_record *identity_record_of_row(const struct identity *identity,
+                                               const uint8_t mac[CRYPTO_HASH_LEN],
+                                               const struct store_query *q);
 /* Zero for NULL. */
 struct id identity_column_id(const char *prefix, const struct store_query *q, int column);
 

@@ -29,6 +29,9 @@ MUST enum err identity_session_start_in(struct identity *identity, struct store_
                                         struct id *ret_session,
                                         char ret_text[IDENTITY_SESSION_TEXT_MAX]);
 
+/* How long one lives at most. */
+int64_t identity_session_max_us(const struct identity *identity);
+
 struct identity_session {
     struct id session, user, team;
     enum identity_role role; /* in the team */
@@ -44,7 +47,10 @@ MUST enum err identity_session_find(struct identity *identity, struct store_conn
                                     struct identity_session *ret);
 /* Does it look like a session's token at all? */
 bool identity_session_is_text(struct str text);
-/* Seen now. With `ret_text` the token is another one from here on, too. */
+/* Is it worth a write? Once a minute. */
+bool identity_session_is_stale(const struct identity_session *s, int64_t wall_us);
+/* Seen now. With `ret_text` the token is another one from here on, too (empty: another
+ * request was quicker). */
 MUST enum err identity_session_touch_in(struct identity *identity, struct store_conn *conn,
                                         struct id session, int64_t wall_us,
                                         char ret_text[IDENTITY_SESSION_TEXT_MAX]);
@@ -74,6 +80,7 @@ MUST enum err identity_session_is_new(struct store_conn *conn, struct id user,
 struct str identity_csrf(const struct identity *identity, struct id session,
                          char text[IDENTITY_CSRF_TEXT_MAX]);
 /* Sessions, links and device codes that are over. Once in a while. */
-MUST enum err identity_expire_in(struct store_conn *conn, int64_t wall_us);
+MUST enum err identity_expire_in(struct identity *identity, struct store_conn *conn,
+                                 int64_t wall_us);
 
 #endif

@@ -189,6 +189,7 @@ void model_publish(struct model *m)
         atomic_store(&a->available, limit + a->posted - a->held);
         atomic_store(&a->balance, limit + a->posted);
         atomic_store(&a->overdraft, a->kind == LEDGER_WALLET ? a->limit : 0);
+        atomic_store(&a->cap_limit, limit);
         atomic_store(&a->off, a->is_off != 0);
         atomic_store(&a->live, true);
     }

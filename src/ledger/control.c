@@ -44,8 +44,10 @@ static void op_publish(struct op *op)
         return;
     atomic_fetch_add(&a->available, op->available_add);
     atomic_fetch_add(&a->balance, op->balance_add);
-    if (op->sets_off)
+    if (op->sets_off) {
+        atomic_fetch_add(&a->cap_limit, op->balance_add);
         atomic_store(&a->off, op->off);
+    }
     if (op->opens)
         atomic_store_explicit(&a->live, true, memory_order_release);
 }

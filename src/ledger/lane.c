@@ -274,6 +274,11 @@ struct nano ledger_held(const struct ledger_account *a)
     return NANO(held > 0 ? held : 0);
 }
 
+struct nano ledger_cap_limit(const struct ledger_account *a)
+{
+    return NANO(atomic_load_explicit(&a->cap_limit, memory_order_relaxed));
+}
+
 bool ledger_cap_is_off(const struct ledger_account *a)
 {
     return atomic_load_explicit(&a->off, memory_order_relaxed);

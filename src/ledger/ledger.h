@@ -18,7 +18,6 @@
 #define LEDGER_LEDGER_H
 
 #include "base/buf.h"
-#include "base/err.h"
 #include "base/id.h"
 #include "base/units.h"
 #include "ledger/outcome.h"
@@ -61,6 +60,7 @@ struct nano ledger_held(const struct ledger_account *a);
 /* What is not spent. Follows a settlement at once, on the loop. */
 struct nano ledger_balance(const struct ledger_account *a);
 bool ledger_cap_is_off(const struct ledger_account *a);
+struct nano ledger_cap_limit(const struct ledger_account *a); /* less balance: what was spent */
 
 /* ---- the fast lane: on the lane's loop ---- */
 /* `wake` is called from the writer thread, once per commit that holds records of this lane; it must

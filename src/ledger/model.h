@@ -47,6 +47,7 @@ struct ledger_account {
     /* Any thread. available may only be lowered where a check allows it; see lane.c. */
     _Atomic int64_t available, balance;
     _Atomic int64_t overdraft;
+    _Atomic int64_t cap_limit; /* of a cap: limit, for who reads it elsewhere */
     _Atomic bool off, live; /* live: its opening is durable */
     struct id id;
     unsigned kind; /* enum ledger_kind or MODEL_KIND_HOUSE */

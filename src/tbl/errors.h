@@ -27,6 +27,16 @@
         "The API key has expired. Use another one, or let one be made.")                           \
     ERR(REVOKED_API_KEY, 401, "revoked_api_key", "authentication_error", false,                    \
         "The API key was revoked. Use another one, or let one be made.")                           \
+    ERR(MISSING_CREDENTIALS, 401, "missing_credentials", "authentication_error", false,            \
+        "Sign in first, or send an API key as 'Authorization: Bearer KEY'.")                       \
+    ERR(SESSION_EXPIRED, 401, "session_expired", "authentication_error", false,                    \
+        "The session has ended. Sign in again.")                                                   \
+    ERR(INVALID_CREDENTIALS, 401, "invalid_credentials", "authentication_error", false,            \
+        "The e-mail address or the password is wrong.")                                            \
+    ERR(TOTP_REQUIRED, 401, "totp_required", "authentication_error", false,                        \
+        "Also send the code of the authenticator app, or a recovery code.")                        \
+    ERR(TOTP_INVALID, 401, "totp_invalid", "authentication_error", false,                          \
+        "The code is wrong, or was used already. Try the next one.")                               \
     ERR(INSUFFICIENT_CREDITS, 402, "insufficient_credits", "insufficient_quota", false,            \
         "Not enough credit for this call. Top up, or lower max_tokens.")                           \
     ERR(MODEL_NOT_ALLOWED, 403, "model_not_allowed", "permission_error", false,                    \
@@ -39,6 +49,10 @@
         "The spend cap of this API key or member is reached.")                                     \
     ERR(EMAIL_UNVERIFIED, 403, "email_unverified", "permission_error", false,                      \
         "Verify the e-mail address of the account first.")                                         \
+    ERR(ROLE_MISSING, 403, "role_missing", "permission_error", false,                              \
+        "Your role in this team does not allow this. Ask an admin or the owner.")                  \
+    ERR(CSRF_FAILED, 403, "csrf_failed", "permission_error", false,                                \
+        "The X-CSRF-Token header is missing or not this session's. Reload the page.")              \
     ERR(FORBIDDEN, 403, "forbidden", "permission_error", false, "This is not allowed.")            \
     ERR(MODEL_NOT_FOUND, 404, "model_not_found", "invalid_request_error", false,                   \
         "This model does not exist here. GET /v1/models lists those that do.")                     \

@@ -1,0 +1,37 @@
+/* The handlers of lane ASK, by resource; docs/reference/control-api.md says what each takes and
+ * answers, tbl/routes.h what it needs.
+ *
+ * Owns: nothing.  Needs: who.  Threads: worker threads; they block.
+ * Memory: replies in the reply's buffers.  Units: as on the wire.  Errors: the wire contract's. */
+#ifndef CONTROL_ROUTES_H
+#define CONTROL_ROUTES_H
+
+#include "control/who.h"
+
+#define CONTROL_ASK(name)                                                                          \
+    enum err name(struct control *c, const struct control_who *who, const struct http_request *r,  \
+                  struct http_reply *reply)
+
+CONTROL_ASK(control_keys_list);
+CONTROL_ASK(control_keys_rotate);
+CONTROL_ASK(control_keys_create);
+CONTROL_ASK(control_keys_revoke);
+CONTROL_ASK(control_api_keys_list);
+CONTROL_ASK(control_api_keys_get);
+CONTROL_ASK(control_api_keys_edit);
+CONTROL_ASK(control_api_keys_rotate);
+
+/* ---- shared by resources ---- */
+struct limits_rule;
+/* `"cap":{"limit","spent"}` or null; a limit that is being set goes in front of the ledger's. */
+void control_cap_json(struct control *c, struct buf *b, struct id cap, const struct nano *limit);
+/* Opens the cap when there is none; limit NULL: off. */
+MUST enum err control_cap_set_in(struct control *c, struct store_conn *conn, struct id *cap,
+                                 const struct nano *limit, int64_t now_us);
+/* {"rpm":…}: what is not limited is null. */
+void control_limits_json(struct buf *b, struct limits_rule *rule);
+/* Members that are missing stay as they are in *rule, null is 0 (off). */
+MUST enum err control_limits_read(struct str object, struct http_reply *reply,
+                                  struct limits_rule *rule);
+
+#endif
