@@ -67,8 +67,8 @@ struct jobs_step {
      * have left it), ABSENT, RETRY (cannot be told now), FAILED. NULL: running the step again does
      * no harm. */
     enum jobs_outcome (*reconcile)(struct jobs_call *call);
-    /* In the transaction that keeps a DONE or END; may be NULL. An error undoes both, and the
-     * outcome counts as UNKNOWN. */
+    /* In the transaction that keeps a DONE or END (and may be tried again, as every closure of the
+     * store may be); may be NULL. An error undoes both, and the outcome counts as UNKNOWN. */
     enum err (*done_in)(struct store_conn *conn, struct jobs_call *call);
     int attempts_max; /* 0: 10 */
 };
