@@ -4,7 +4,7 @@
  * Needs: jobs, outbound, store.
  * Threads: mail_enqueue_in inside store_write closures; the rest by the one who opens the house.
  * Memory: a queued mail is sealed in the store, forgotten once sent.
- * Units: none.
+ * Units: µs.
  * Errors: VALIDATION_FAILED when the address cannot be mailed to or a value is too long; those of
  * the store.
  * Always: text and HTML parts; every value is escaped, none can add a header; links lead to the
@@ -31,11 +31,12 @@ struct mail_options {
     const char *smtp_user, *smtp_password;
     const char *from; /* address */
     const char *ca_file; /* NULL: the system's */
+    bool plain_allowed; /* without TLS also to other machines */
     uint8_t seal[CRYPTO_KEY_LEN];
 };
 struct mail;
 /* Adds its kind to jobs. */
-struct mail *mail_new(struct store *store, struct jobs *jobs, const struct mail_options *options);
+struct mail *mail_new(struct jobs *jobs, const struct mail_options *options);
 void mail_free(struct mail **mail);
 bool mail_is_configured(const struct mail *mail);
 
