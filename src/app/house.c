@@ -1,5 +1,6 @@
 /* Opening and closing. */
 #include "app/house.h"
+#include "app/chores.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "version.h"
@@ -128,6 +129,54 @@ static void make_key_member(struct house *h)
     memcpy(h->control.brand_key_member + n, "ApiKey", sizeof("ApiKey"));
 }
 
+/* The first line of the file, without its end. */
+static enum err read_password(const char *file, char ret_text[HOUSE_PASSWORD_MAX],
+                              char why[STORE_WHY_MAX])
+{
+    FILE *f = fopen(file, "re");
+    ret_text[0] = '\0';
+    bool read = f != NULL && fgets(ret_text, HOUSE_PASSWORD_MAX, f) != NULL;
+    if (f != NULL)
+        fclose(f);
+    ret_text[strcspn(ret_text, "\r\n")] = '\0';
+    if (read)
+        return OK;
+    snprintf(why, STORE_WHY_MAX, "[smtp] password_file = %s cannot be read", file);
+    return ERR_IO;
+}
+
+/* Jobs, and what runs on them. */
+static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
+                          char why[STORE_WHY_MAX])
+{
+    const struct config *c = h->config;
+    struct jobs_options jo = {.threads = (size_t)c->jobs_threads, .keep_us = c->jobs_keep};
+    struct mail_options mo = {.brand = c->brand_name,
+                              .color = c->brand_color,
+                              .logo_url = c->brand_logo_url,
+                              .public_url = h->public_url,
+                              .smtp_url = c->smtp_url,
+                              .smtp_user = c->smtp_user,
+                              .smtp_password = c->smtp_password,
+                              .from = c->smtp_from,
+                              .ca_file = c->smtp_ca_file[0] != '\0' ? c->smtp_ca_file : NULL,
+                              .plain_allowed = !c->smtp_tls};
+    enum err e = OK;
+    if (c->smtp_password_file[0] != '\0') {
+        e = read_password(c->smtp_password_file, h->smtp_password, why);
+        mo.smtp_password = h->smtp_password;
+    }
+    if (e == OK)
+        e = jobs_open(h->store, &jo, &h->jobs);
+    if (e != OK)
+        return e;
+    memcpy(mo.seal, seal, sizeof(mo.seal));
+    h->mail = mail_new(h->jobs, &mo);
+    mem_wipe(mo.seal, sizeof(mo.seal));
+    chores_add(h);
+    return OK;
+}
+
 static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
 {
     struct identity_options io = {.key_prefix = h->config->brand_key_prefix,
@@ -152,6 +201,8 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     co.arg = h->gateway;
     if (e == OK)
         e = catalog_new(h->store, &co, &h->catalog, why);
+    if (e == OK)
+        e = open_jobs(h, co.seal, why);
     mem_wipe(co.seal, sizeof(co.seal));
     struct ledger_options ledger = {.node = STR("n1")};
     if (e == OK) {
@@ -190,6 +241,8 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;
     h->control.limits = h->limits;
+    h->control.jobs = h->jobs;
+    h->control.mail = h->mail;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;
     h->control.brand_color = h->config->brand_color;
@@ -211,6 +264,9 @@ void house_close(struct house *h)
         ledger_close(&h->ledger);
     if (h->store != NULL)
         store_close(&h->store);
+    mail_free(&h->mail);
+    jobs_close(&h->jobs);
+    mem_wipe(h->smtp_password, sizeof(h->smtp_password));
     if (h->catalog != NULL)
         catalog_free(&h->catalog);
     gateway_free(&h->gateway);

@@ -13,6 +13,8 @@
 #include "cli/cli.h"
 #include "control/control.h"
 
+#define HOUSE_PASSWORD_MAX 512
+
 struct house {
     struct config *config;
     char data_dir[1024], database[2048];
@@ -22,10 +24,14 @@ struct house {
     struct gateway *gateway;
     struct catalog *catalog;
     struct ledger *ledger;
+    struct jobs *jobs;
+    struct mail *mail;
+    struct jobs_kind expiries;
     struct admin admin;
     struct control control;
     char public_url[1024]; /* without a slash at the end */
     char top_up_url[1200];
+    char smtp_password[HOUSE_PASSWORD_MAX];
     _Atomic size_t buffered; /* bytes of bodies and answers in memory, all loops */
     int recovered_voided, recovered_settled, recovered_unresolved;
 };

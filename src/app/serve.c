@@ -1,6 +1,6 @@
-/* `tollgate serve`: loops on every core, listeners, the operator's door, signals, small jobs.
+/* `tollgate serve`: loops on every core, listeners, the operator's door, signals, jobs.
  *
- *   main thread        opens the house, waits for signals, runs the minute's jobs
+ *   main thread        opens the house, waits for signals, writes times of last use
  *   loop threads       accept, parse, gateway, relay
  *   store's writer     commits
  *   worker threads     slow handlers */
@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "console/console.h"
 #include "control/routes.h"
-#include "gateway/idempotency.h"
 #include "identity/session.h"
 #include "observe/observe.h"
 #include "tbl/routes.h"
@@ -26,7 +25,7 @@
 #define LOOPS_MAX 256
 #define LISTENERS 3
 #define ROUTES_MAX 256
-#define JOB_PERIOD_US (20 * US_PER_S)
+#define FLUSH_PERIOD_US (20 * US_PER_S)
 #define DRAIN_POLL_US (20 * US_PER_MS)
 
 struct lane {
@@ -303,34 +302,15 @@ static void reload(struct server *s)
         observe_say("info", "reloaded", "log file and certificate were opened again");
 }
 
-struct expiry {
-    struct server *s;
-    int lots;
-};
-
-static enum err expire(struct store_conn *conn, void *arg)
+static void flush(struct server *s)
 {
-    struct expiry *x = arg;
-    enum err e = idempotency_expire_in(conn, clock_wall_us());
-    if (e == OK)
-        e = identity_expire_in(x->s->house.identity, conn, clock_wall_us());
-    return e != OK ? e : ledger_expire_in(x->s->house.ledger, conn, clock_wall_us(), &x->lots);
-}
-
-static void jobs(struct server *s)
-{
-    struct expiry x = {.s = s};
-    if (store_write(s->house.store, expire, &x) != OK)
-        observe_say("error", "expiry_failed", "lots that are due could not be expired");
-    if (x.lots > 0)
-        observe_say("info", "lots_expired", "%d lots expired", x.lots);
     if (identity_flush_last_used(s->house.identity) != OK)
         observe_say("error", "last_used_failed", "times of last use could not be written");
 }
 
 static void wait_for_end(struct server *s, const sigset_t *signals)
 {
-    int64_t next_job = clock_mono_us() + JOB_PERIOD_US;
+    int64_t next_flush = clock_mono_us() + FLUSH_PERIOD_US;
     for (;;) {
         struct timespec t = {.tv_sec = 1};
         int sig = sigtimedwait(signals, NULL, &t);
@@ -338,9 +318,9 @@ static void wait_for_end(struct server *s, const sigset_t *signals)
             return;
         if (sig == SIGHUP)
             reload(s);
-        if (clock_mono_us() >= next_job) {
-            jobs(s);
-            next_job = clock_mono_us() + JOB_PERIOD_US;
+        if (clock_mono_us() >= next_flush) {
+            flush(s);
+            next_flush = clock_mono_us() + FLUSH_PERIOD_US;
         }
     }
 }
@@ -377,6 +357,8 @@ static enum err open_all(struct server *s, struct buf *why)
         e = lane_open(s, i, why);
     if (e == OK)
         e = socket_door_open(&s->house, &s->door, why);
+    if (e == OK && (e = jobs_start(s->house.jobs)) != OK)
+        buf_add(why, STR("the jobs cannot be started"));
     return e;
 }
 
@@ -413,6 +395,7 @@ static void tell_start(const struct server *s, int64_t began_us)
 static void close_all(struct server *s)
 {
     socket_door_close(&s->door);
+    jobs_stop(s->house.jobs);
     for (size_t i = 0; i < s->lanes_n; i++) {
         struct lane *l = &s->lanes[i];
         if (l->http != NULL)

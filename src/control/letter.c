@@ -152,11 +152,10 @@ static void value_add(struct buf *out, const struct mail_options *o, const struc
 {
     const struct {
         struct str name, value;
-    } chosen[] = {{STR("brand"), str_c(o->brand)}, {STR("name"), v->name},
-                  {STR("device"), v->device},      {STR("team"), v->team},
-                  {STR("inviter"), v->inviter},    {STR("member"), v->member},
-                  {STR("role"), v->role},          {STR("address"), v->address},
-                  {STR("amount"), v->amount}};
+    } chosen[] = {
+        {STR("brand"), str_c(o->brand)}, {STR("name"), v->name},       {STR("device"), v->device},
+        {STR("team"), v->team},          {STR("inviter"), v->inviter}, {STR("member"), v->member},
+        {STR("role"), v->role},          {STR("address"), v->address}, {STR("amount"), v->amount}};
     char time[CLOCK_TEXT_MAX];
     for (size_t i = 0; i < sizeof(chosen) / sizeof(chosen[0]); i++)
         if (str_eq(name, chosen[i].name)) {
@@ -357,8 +356,8 @@ enum mail_name letter_of_name(struct str name)
 }
 
 void letter_write(const struct mail_options *o, enum mail_name name, struct str to,
-                 const struct mail_vars *vars, struct id message, int64_t now_us,
-                 struct buf *ret_message)
+                  const struct mail_vars *vars, struct id message, int64_t now_us,
+                  struct buf *ret_message)
 {
     const struct letter *l = &letters[name];
     char text[ID_TEXT_MAX];

@@ -12,6 +12,7 @@
 #include "observe/observe.h"
 #include "outbound/mail.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define SEND_TIMEOUT_MS 60000
@@ -37,10 +38,14 @@ static const struct {
     const char *name;
     size_t offset;
 } values[] = {
-    {"path", offsetof(struct mail_vars, path)},       {"name", offsetof(struct mail_vars, name)},
-    {"address", offsetof(struct mail_vars, address)}, {"device", offsetof(struct mail_vars, device)},
-    {"team", offsetof(struct mail_vars, team)},       {"inviter", offsetof(struct mail_vars, inviter)},
-    {"member", offsetof(struct mail_vars, member)},   {"role", offsetof(struct mail_vars, role)},
+    {"path", offsetof(struct mail_vars, path)},
+    {"name", offsetof(struct mail_vars, name)},
+    {"address", offsetof(struct mail_vars, address)},
+    {"device", offsetof(struct mail_vars, device)},
+    {"team", offsetof(struct mail_vars, team)},
+    {"inviter", offsetof(struct mail_vars, inviter)},
+    {"member", offsetof(struct mail_vars, member)},
+    {"role", offsetof(struct mail_vars, role)},
     {"amount", offsetof(struct mail_vars, amount)},
 };
 #define VALUES (sizeof(values) / sizeof(values[0]))
@@ -76,7 +81,7 @@ static enum err unpack(struct arena *a, struct str text, enum mail_name *name, s
 {
     struct str word;
     size_t offset;
-    *v = (struct mail_vars){{0}};
+    memset(v, 0, sizeof(*v));
     if (json_check(text, &offset) != OK ||
         json_string(a, json_get(text, STR("mail")), &word) != OK ||
         json_string(a, json_get(text, STR("to")), to) != OK ||

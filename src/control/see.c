@@ -74,6 +74,24 @@ static int64_t resident_bytes(void)
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
+static void add_jobs(const struct control *c, struct buf *b)
+{
+    struct store_conn *conn = NULL;
+    struct jobs_counts n = {0};
+    if (store_reader_begin(c->store, &conn) != OK)
+        return;
+    enum err e = jobs_count(conn, &n);
+    store_reader_end(&conn);
+    if (e != OK)
+        return;
+    observe_gauge(b, "tollgate_jobs_waiting", "jobs that wait for their time", n.waiting);
+    observe_gauge(b, "tollgate_jobs_running", "jobs that are worked on", n.running);
+    observe_gauge(b, "tollgate_jobs_needs_attention", "jobs that the operator has to look at",
+                  n.needs_attention);
+    observe_gauge(b, "tollgate_mail_configured", "0 while mails wait for a mail server",
+                  mail_is_configured(c->mail));
+}
+
 enum err control_metrics(void *control, const struct http_request *r, struct http_reply *reply)
 {
     struct control *c = control;
@@ -97,6 +115,7 @@ enum err control_metrics(void *control, const struct http_request *r, struct htt
     observe_gauge(b, "tollgate_store_wal_bytes", "size of the write-ahead log", s.wal_bytes);
     observe_gauge(b, "tollgate_store_queue", "control writes that wait", (int64_t)s.queue);
     observe_gauge(b, "tollgate_store_full", "1 while the disk is full", store_is_full(c->store));
+    add_jobs(c, b);
     observe_gauge(b, "tollgate_log_lines_dropped", "log lines that found no room",
                   (int64_t)observe_lines_dropped());
     observe_gauge(b, "process_resident_memory_bytes", "resident memory", resident_bytes());

@@ -46,9 +46,14 @@ static int64_t world_now(void *arg)
     return ((struct world *)arg)->now_us;
 }
 
+/* (Of any worker.) */
 static uint64_t world_draw(void *arg)
 {
-    return next_random(&((struct world *)arg)->seed);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    uint64_t n = next_random(&((struct world *)arg)->seed);
+    pthread_mutex_unlock(&lock);
+    return n;
 }
 
 static enum err cancel_in(struct store_conn *conn, void *arg)
@@ -112,8 +117,11 @@ static enum jobs_outcome prepare(struct jobs_call *c)
 
 static enum jobs_outcome finish(struct jobs_call *c)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct world *w = c->arg;
+    pthread_mutex_lock(&lock);
     snprintf(w->seen, sizeof(w->seen), "%.*s", STR_ARG(buf_str(&c->data)));
+    pthread_mutex_unlock(&lock);
     return JOBS_DONE;
 }
 

@@ -14,7 +14,7 @@ static void init_library(void)
 
 struct talk {
     struct str left; /* of the message */
-    char said[OUTBOUND_WHY_MAX]; /* the server's last line */
+    char said[OUTBOUND_WHY_MAX]; /* the server's last refusal */
 };
 
 static size_t give(char *p, size_t size, size_t n, void *arg)
@@ -30,6 +30,8 @@ static size_t hear(char *p, size_t size, size_t n, void *arg)
 {
     struct talk *t = arg;
     struct str line = str_of(p, size * n);
+    if (line.n == 0 || (line.p[0] != '4' && line.p[0] != '5'))
+        return size * n;
     while (line.n != 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
         line.n--;
     snprintf(t->said, sizeof(t->said), "%.*s", STR_ARG(line));
