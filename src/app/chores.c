@@ -10,8 +10,8 @@
 
 #define EXPIRIES_EVERY_US (20 * US_PER_S)
 
-/* Lots that are due, sessions, answers kept for repeated requests: in one transaction, which may be tried
- * again. */
+/* Lots that are due, sessions, answers kept for repeated requests: in one transaction, which may be
+ * tried again. */
 struct expiry {
     struct house *h;
     int64_t now_us;
