@@ -1,0 +1,136 @@
+// The control API's documented shapes without a house behind them: for looking at the pages in states
+// that take a house days to be in. The journeys never use it.
+import { createServer } from 'node:http';
+import { readFileSync, existsSync } from 'node:fs';
+import { extname, join } from 'node:path';
+
+const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+const DAY = 86_400_000;
+const ulid = (n) => `01K9Z${String(n).padStart(21, '0')}`;
+const ago = (ms) => new Date(Date.now() - ms).toISOString();
+const list = (data) => ({ data, has_more: false, next_cursor: null });
+let seed = 7;
+const random = () => ((seed = (seed * 1103515245 + 12345) % 2147483648), seed / 2147483648);
+const usd = (n) => (n < 0 ? '-' : '') + Math.abs(n).toFixed(8).replace(/0+$/, '').replace(/\.$/, '');
+
+const models = [
+  ['anthropic/claude-sonnet-4.5', 'Claude Sonnet 4.5', 200000, '0.0000036', '0.000018', true], ['openai/gpt-5-mini', 'GPT-5 mini', 400000, '0.0000003', '0.0000024', true],
+  ['openai/gpt-4o-mini', 'GPT-4o mini', 128000, '0.00000018', '0.00000072', false], ['google/gemini-2.5-flash', 'Gemini 2.5 Flash', 1048576, '0.00000036', '0.000003', true],
+  ['meta-llama/llama-3.3-70b-instruct', 'Llama 3.3 70B Instruct', 131072, '0.000000156', '0.000000468', false], ['mistralai/mistral-small-3.2', 'Mistral Small 3.2', 128000, '0.00000012', '0.00000036', false],
+  ['deepseek/deepseek-chat-v3.1', 'DeepSeek V3.1', 163840, '0.00000024', '0.00000096', false], ['qwen/qwen3-235b-a22b', 'Qwen3 235B A22B', 131072, '0.00000018', '0.0000006', false],
+  ['sandbox/echo', 'Echo', 32768, '0', '0', false],
+].map(([id, name, context_length, prompt, completion, recommended]) => ({ id, name, owned_by: id.split('/')[0], context_length, max_output: 8192, recommended, pricing: { prompt, completion, ...(recommended && { cache_read: prompt.replace(/\d$/, '1') }), request: '0' } }));
+
+const users = [['ada@example.com', 'Ada Lovelace', 'owner'], ['grace@example.com', 'Grace Hopper', 'admin'], ['alan@example.com', 'Alan Turing', 'developer'], ['edsger@example.com', '', 'viewer']]
+  .map(([email, name, role], i) => ({ id: `usr_${ulid(i)}`, email, name, role }));
+const team = { id: `team_${ulid(1)}`, name: 'Analytical Engines', role: 'owner', personal: false };
+const person = ({ id, email, name }) => ({ id, email, name });
+const noLimits = { rpm: null, burst: null, per_hour: null, per_day: null, tpm: null, concurrency: null, max_tokens: null };
+const keys = [
+  ['Production', 'inference', 'active', null, { limit: '250', spent: '182.44120917' }, 0], ['CI', 'inference usage', 'active', ago(-20 * DAY), { limit: '5', spent: '4.91' }, 1],
+  ['Laptop', 'inference usage keys', 'active', null, null, 0], ['Notebook experiments', 'inference', 'active', ago(-3 * DAY), { limit: '20', spent: '3.0214' }, 2], ['Old server', 'inference', 'revoked', null, null, 0],
+].map(([name, scope, status, expires_at, cap, by], i) => ({
+  id: `key_${ulid(i)}`, name, key_display: `tg_7Hq…${'k2Xp9wQzR4Lm'.slice(i, i + 4)}`, scope, models: i === 1 ? ['openai/*'] : i === 3 ? ['anthropic/*', 'google/*'] : [], ips: i === 0 ? ['203.0.113.0/24'] : [],
+  created_at: ago((40 - i * 7) * DAY), created_by: person(users[by]), expires_at, last_used_at: i === 4 ? null : ago([40_000, 3 * 3600_000, 2 * DAY, 6 * DAY][i]), status, cap, limits: i === 1 ? { ...noLimits, rpm: 20 } : noLimits,
+}));
+
+const weights = [5, 3, 1.2, 2, 0.8, 0.5, 0.3, 0.2, 0.05];
+function series(start, end, bucket, group) {
+  const step = bucket === 'hour' ? 3_600_000 : DAY;
+  const groups = group === 'key' ? keys.slice(0, 4).map((k) => ({ id: k.id, name: k.name })) : group === 'member' ? users.slice(0, 3).map((u) => ({ id: u.id, name: u.name || u.email })) : group === 'model' ? models.map((m) => ({ id: m.id, name: m.id })) : [{ id: 'all', name: 'all' }];
+  seed = 7;
+  const points = [];
+  for (let t = Math.floor(start / step) * step; t < end; t += step) {
+    const weekend = [0, 6].includes(new Date(t).getUTCDay()) ? 0.35 : 1;
+    groups.forEach((g, i) => {
+      const requests = Math.round(weights[i] * weekend * (0.6 + random() * 0.8) * (bucket === 'hour' ? 4 : 60));
+      if (requests > 0) points.push({ at: new Date(t).toISOString(), group: g.id, cost: usd(requests * weights[i] * 0.0011 * (0.8 + random() * 0.4)), requests, failed: random() > 0.9 ? 1 : 0, input_tokens: requests * 820, output_tokens: requests * 240 });
+    });
+  }
+  return { bucket, start: new Date(start).toISOString(), end: new Date(end).toISOString(), groups, points };
+}
+const calls = Array.from({ length: 40 }, (_, i) => {
+  const m = models[[0, 1, 0, 3, 2, 4, 1, 0][i % 8]], failed = i % 13 === 5;
+  return { request_id: `req_${ulid(i)}`, at: ago(i * i * 61_000 + 20_000), model: m.id, key: { id: keys[i % 4].id, name: keys[i % 4].name }, member: { id: users[i % 3].id, email: users[i % 3].email }, input_tokens: 312 + i * 97, output_tokens: failed ? 0 : 84 + i * 31,
+    cost: failed ? '0' : usd((312 + i * 97) * Number(m.pricing.prompt) + (84 + i * 31) * Number(m.pricing.completion)), status: failed ? 'failed' : 'completed', http_status: failed ? 502 : 200, stream: i % 2 === 0, duration_ms: 420 + i * 211, unresolved: i === 9 };
+});
+const lots = [['promotional', '50', '12.4', 'Thanks for the bug report', ago(-60 * DAY)], ['purchased', '250', '250', '', null], ['intro', '10', '0', 'Welcome', null]].map(([kind, amount, remaining, reason, expires_at], i) => ({ id: `lot_${ulid(i)}`, kind, amount, remaining, priority: i, granted_at: ago((i + 1) * 12 * DAY), expires_at, source: 'operator', reason }));
+const transactions = [['usage', '-4.91230412', 'Usage of 214 calls'], ['usage', '-11.2004', 'Usage of 402 calls'], ['credit', '50', 'Promotional credit'], ['usage', '-8.00120031', 'Usage of 388 calls'], ['refund', '0.42', 'A call that was charged twice upstream'], ['credit', '250', 'Credit purchased'], ['expiry', '-1.25', 'Promotional credit expired'], ['credit', '10', 'Welcome credit']].map(([kind, amount, description], i) => ({ id: `txn_${ulid(i)}`, at: ago(i * 1.7 * DAY), kind, amount, description, request_id: null }));
+const audit = [['key.create', 'key_', { name: 'CI' }], ['member.cap', 'usr_', { cap: [null, '20'] }], ['invitation.create', 'inv_', { email: 'edsger@example.com', role: 'viewer' }], ['key.revoke', 'key_', {}], ['team.rename', 'team_', { name: ['Engines', 'Analytical Engines'] }], ['session.login', 'ses_', {}]].map(([action, p, change], i) => ({ id: `aud_${ulid(i)}`, at: ago(i * 5 * 3600_000), actor: { id: users[i % 2].id, email: users[i % 2].email }, address: '203.0.113.7', action, object: p + ulid(i), change }));
+const customers = [...users, ...['barbara@example.org', 'ken@example.net', 'dennis@example.net', 'margaret@example.org', 'katherine@example.org'].map((email, i) => ({ id: `usr_${ulid(20 + i)}`, email, name: email.split('@')[0] }))].map((u, i) => ({ user: { ...person(u), created_at: ago((i + 1) * 3 * DAY), suspended: i === 6 }, team: i < 4 ? team : { id: `team_${ulid(i)}`, name: `${u.name}'s team` }, balance: usd([262.4, 41.2, 0.37, 10, 5.5, 118.04, 0, 7.25, 10][i]), spent_30d: usd([341.5, 12.004, 9.63, 0, 4.5, 81.96, 2.1, 0.0412, 0][i]), requests_30d: [8123, 401, 380, 0, 120, 3001, 88, 12, 0][i], last_call_at: i % 4 === 3 ? null : ago(i * 3600_000) }));
+const providers = [['openrouter', 'openrouter', 'https://openrouter.ai/api/v1', 2, { ok: true, calls: 18204, failed: 31, p50_ms: 812 }], ['backup', 'openai', 'https://llm.internal:8443/v1', 1, { ok: false, calls: 412, failed: 97, p50_ms: 2204 }], ['lab', 'openai', 'http://10.0.4.2:8000/v1', 1, null]].map(([name, kind, base_url, n, health]) => ({ name, kind, base_url, keys: n, health }));
+const margins = models.slice(0, 8).map((m, i) => ({ id: m.id, name: m.id, requests: [9201, 6120, 1400, 3902, 800, 455, 201, 90][i], charge: usd([341.2, 88.01, 12.2, 61.4, 4.1, 2.2, 0.9, 0.31][i]), cost: usd([284.3, 73.3, 10.16, 51.2, 3.4, 1.83, 1.02, 0.26][i]), margin: usd([56.9, 14.71, 2.04, 10.2, 0.7, 0.37, -0.12, 0.05][i]), margin_percent: ['16.7', '16.7', '16.7', '16.6', '17.1', '16.8', '-13.3', '16.1'][i] }));
+const jobs = [['mail.send', 'done', 1, null, null], ['upstream_key.rotate', 'retrying', 3, 'The provider answered 503: no capacity.', 'mint'], ['lots.expire', 'sleeping', 1, null, 'wait'], ['mail.send', 'needs_attention', 5, 'The mail server refuses the sender: 550 5.7.1', 'deliver'], ['prices.sync', 'running', 1, null, 'fetch']].map(([kind, state, attempt, error, step], i) => ({ id: `job_${ulid(i)}`, kind, state, attempt, attempts_max: 5, wake_at: state === 'retrying' || state === 'sleeping' ? ago(-300_000) : null, created_at: ago(i * 1800_000 + 60_000), error, step }));
+const qr = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 29 29" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h29v29H0z"/><path stroke="#000" d="${Array.from({ length: 29 * 29 }, (_, i) => (((i * 7919) >> 3) ^ (i % 29)) % 3 === 0 ? `M${i % 29} ${Math.floor(i / 29) + 0.5}h1` : '').join('')}"/></svg>`;
+
+export const fixture = { team, users, keys, customers, jobs, code: 'BCDF-GHJK' };
+
+// state: { in: bool, fresh: bool (nothing has happened yet), balance }
+function answer(method, path, q, body, state) {
+  const me = () => ({ user: { ...person(users[0]), company: 'Engines Ltd', email_verified: true, is_operator: true, totp_enabled: !!state.totp, has_password: true, created_at: ago(90 * DAY) }, team, teams: [team, { id: `team_${ulid(2)}`, name: 'Ada', role: 'owner', personal: true }], csrf_token: 'x', permissions: [] });
+  const r = `${method} ${path}`;
+  if (r === 'GET /api/auth/options') return { brand: { name: 'Tollgate', color: '#2f5bea', logo_url: null }, signup: 'open', password: true, providers: [{ id: 'github', name: 'GitHub' }, { id: 'google', name: 'Google' }], setup_needed: !!state.setup, currency: 'USD', intro_credit: '10', public_url: 'https://api.example.com' };
+  if (r === 'GET /v1/models') return { object: 'list', data: models };
+  if (r === 'POST /api/auth/signup') return [202, { status: 'check_mail' }];
+  if (r === 'POST /api/auth/login') return state.askTotp && !body.code ? [401, { error: { code: 'totp_required', message: 'A code is needed.' } }] : [401, { error: { code: 'invalid_credentials', message: 'Wrong.' } }];
+  if (path.startsWith('/api/auth/device/')) return { user_code: fixture.code, name: 'tollgate on ada-laptop', address: '203.0.113.7', created_at: ago(20_000), expires_at: ago(-580_000), status: 'pending' };
+  if (/^GET \/api\/invitations\//.test(r)) return { team: { name: team.name }, email: 'edsger@example.com', role: 'developer', invited_by: person(users[1]), status: 'pending' };
+  if (!state.in) return [401, { error: { code: 'missing_credentials', message: 'Sign in.' } }];
+  if (method !== 'GET') {
+    if (path === '/api/auth/totp/start') return { secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', otpauth_uri: 'otpauth://totp/x', qr_svg: qr };
+    if (path === '/api/auth/totp/confirm') return { recovery_codes: Array.from({ length: 10 }, (_, i) => `k${i}x7p-9wqz${i}`) };
+    if (path === '/api/keys') return [201, { ...keys[2], name: body.name, api_key: 'tg_7HqT2mXkP9vLwR4zNcB8sYdF1gJ6aEoU3iQ5xW0t' }];
+    if (path.endsWith('/dry-run')) return { calls: 4212, charged: '118.2', would_charge: '123.125', by_model: margins.slice(0, 4).map((m) => ({ model: m.id, calls: m.requests, charged: m.charge, would_charge: usd(Number(m.charge) * 1.04) })) };
+    return [204];
+  }
+  const none = (rows) => list(state.fresh ? [] : rows);
+  const one = {
+    '/api/me': me, '/api/models': () => list(models.filter((m) => m.id.includes(q.get('q') ?? ''))), '/api/keys': () => none(keys.filter((k) => !q.get('status') || k.status === q.get('status'))),
+    '/api/billing/balance': () => ({ balance: state.balance ?? '262.40', available: state.balance ?? '262.3962841', held: state.balance ? '0' : '0.0037159', currency: 'USD', state: state.state ?? 'good' }),
+    '/api/billing/lots': () => none(lots), '/api/billing/transactions': () => none(transactions.filter((t) => !q.get('kind') || t.kind === q.get('kind'))),
+    '/api/usage/current': () => (state.fresh ? { period: { start: ago(DAY), end: ago(0) }, cost: '0', requests: 0, failed: 0, input_tokens: 0, output_tokens: 0, today: { cost: '0', requests: 0, failed: 0, input_tokens: 0, output_tokens: 0 } } : { period: { start: ago(19 * DAY), end: ago(0) }, cost: '87.61038201', requests: 12803, failed: 21, input_tokens: 10420311, output_tokens: 3120044, today: { cost: '4.9123', requests: 611, failed: 2, input_tokens: 481203, output_tokens: 151022 } }),
+    '/api/usage/series': () => { const s = series(Date.parse(q.get('start')), Date.now(), q.get('bucket') ?? 'day', q.get('group')); return state.fresh ? { ...s, groups: [], points: [] } : s; },
+    '/api/usage/history': () => ({ ...none(calls.slice(0, Number(q.get('limit') ?? 20))), has_more: !state.fresh && !q.get('cursor') && Number(q.get('limit')) > 20, next_cursor: 'x' }),
+    [`/api/teams/${team.id}/members`]: () => list(users.map((u, i) => ({ user: person(u), role: u.role, joined_at: ago((60 - i * 9) * DAY), cap: i === 2 ? { limit: '25', spent: '23.9' } : i === 3 ? { limit: '5', spent: '0' } : null }))),
+    [`/api/teams/${team.id}/invitations`]: () => none([{ id: `inv_${ulid(1)}`, email: 'donald@example.com', role: 'developer', invited_by: person(users[0]), created_at: ago(DAY), expires_at: ago(-6 * DAY), status: 'pending' }]),
+    '/api/audit': () => none(audit), '/api/admin/audit': () => none(audit),
+    '/api/auth/sessions': () => list([['Mozilla/5.0 (Macintosh; Intel Mac OS X 14_0) Chrome/140.0', '203.0.113.7', true], ['Mozilla/5.0 (iPhone; CPU iPhone OS 18_0) Safari/604.1', '198.51.100.24', false], ['tollgate/0.1.0 Linux', '192.0.2.9', false]].map(([user_agent, address, current], i) => ({ id: `ses_${ulid(i)}`, created_at: ago((i + 1) * 4 * DAY), last_seen_at: ago(i * 7 * 3600_000), expires_at: ago(-20 * DAY), address, user_agent, current }))),
+    '/api/admin/customers': () => none(customers.filter((c) => c.user.email.includes(q.get('q') ?? ''))), '/api/admin/providers': () => none(providers),
+    '/api/admin/routes': () => none([['anthropic/*', 'openrouter', null, 10, 1], ['gpt-mini', 'openrouter', 'openai/gpt-5-mini', 5, 1], ['*', 'openrouter', null, 0, 3], ['*', 'backup', null, -1, 1]].map(([model, provider, upstream_model, priority, weight], i) => ({ id: `rt_${ulid(i)}`, model, provider, upstream_model, priority, weight }))),
+    '/api/admin/prices': () => none(models.map((m, i) => ({ model: m.id, input: m.pricing.prompt, output: m.pricing.completion, cache_read: m.pricing.cache_read ?? null, cache_write: null, request: null, version: i }))),
+    '/api/admin/pricing-rules': () => none([['*', '20', null, 0], ['anthropic/*', '12.5', '0.0001', 10], ['sandbox/*', '0', null, 20]].map(([model, markup, min_cost, priority], i) => ({ id: `rule_${ulid(i)}`, model, markup, min_cost, priority, active: true }))),
+    '/api/admin/margin': () => ({ data: state.fresh ? [] : q.get('group') === 'customer' ? customers.slice(0, 6).map((c, i) => ({ ...margins[i], id: c.user.id, name: c.user.email })) : margins, total: { id: 'all', name: 'all', requests: 22169, charge: '510.32', cost: '425.47', margin: '84.85', margin_percent: '16.6' } }),
+    '/api/admin/upstream-keys': () => none(customers.slice(0, 5).map((c, i) => ({ user: c.user, exists: i !== 3, rotated_at: i === 1 ? ago(9 * DAY) : null, limit: c.balance, limit_remaining: usd(Number(c.balance) * 0.8), usage_monthly: c.spent_30d, byok_usage_monthly: '0', checked_at: ago(400_000) }))),
+    '/api/admin/jobs': () => none(jobs.filter((j) => !q.get('state') || j.state === q.get('state'))),
+    '/api/admin/settings': () => ({ signup: 'open', intro_credit: '10', brand: { name: 'Tollgate', color: '#2f5bea', header_prefix: 'X-Tollgate-', key_prefix: 'tg' }, limits: { user_rpm: 60, user_burst: 10, user_per_day: 0, global_rpm: 10000 }, smtp: { configured: true, host: 'smtp.example.com:587', from: 'hello@example.com' }, providers: ['github', 'google'], read_only: ['brand', 'limits', 'smtp', 'providers'] }),
+    '/api/admin/health': () => ({ version: '0.1.0 (3f2a91c)', uptime_s: 1_234_567, store: { engine: 'SQLite', size_bytes: 812_441_600, readers: 4 }, commits: { last_us: 412, p50_us: 380, p99_us: 2100, queue: 0 }, unresolved: state.fresh ? 0 : 2, alerts: state.fresh ? [] : ['Provider “backup” fails 24 % of its calls.'] }),
+  }[path];
+  if (one) return one();
+  const customer = customers.find((c) => path === `/api/admin/customers/${c.user.id}`);
+  if (customer) return { ...customer, keys, lots, limits: { ...noLimits, rpm: 120, tpm: 200000 }, members: [{ user: person(users[0]), role: 'owner', joined_at: ago(DAY), cap: null }], upstream_key: { exists: true, rotated_at: null, limit: '262.4', limit_remaining: '210', usage_monthly: '52.4', byok_usage_monthly: '0', checked_at: ago(1000) } };
+  const job = jobs.find((j) => path === `/api/admin/jobs/${j.id}`);
+  if (job) return { ...job, steps: [{ name: 'read customer', state: 'done', attempt: 1, started_at: ago(90_000), ended_at: ago(89_960), error: null }, { name: 'mint', state: 'failed', attempt: 1, started_at: ago(89_900), ended_at: ago(88_100), error: 'The provider answered 503: no capacity.' }, { name: 'mint', state: 'retrying', attempt: 2, started_at: ago(59_000), ended_at: ago(58_000), error: job.error }, { name: 'end the old key', state: 'scheduled', attempt: 0, started_at: null, ended_at: null, error: null }] };
+  return [404, { error: { code: 'not_found', message: 'There is nothing here.' } }];
+}
+
+export async function startMock(dist, state = {}) {
+  const index = readFileSync(join(dist, 'index.html'), 'utf8').replaceAll('%BRAND%', 'Tollgate').replaceAll('%COLOR%', '#2f5bea');
+  const server = createServer((rq, rs) => {
+    const url = new URL(rq.url, 'http://x');
+    const parts = [];
+    rq.on('data', (d) => parts.push(d));
+    rq.on('end', () => {
+      if (/^\/(api|v1)\//.test(url.pathname)) {
+        const got = answer(rq.method, url.pathname, url.searchParams, parts.length ? JSON.parse(Buffer.concat(parts).toString() || '{}') : {}, state);
+        const [status, body] = Array.isArray(got) ? got : [200, got];
+        rs.writeHead(status, { 'content-type': 'application/json' }).end(body ? JSON.stringify(body) : '');
+        return;
+      }
+      const file = join(dist, url.pathname);
+      const there = url.pathname !== '/' && extname(file) && existsSync(file);
+      rs.writeHead(200, { 'content-type': there ? types[extname(file)] ?? 'text/plain' : 'text/html' }).end(there ? (url.pathname === '/icon.svg' ? readFileSync(file, 'utf8').replaceAll('%COLOR%', '#2f5bea') : readFileSync(file)) : index);
+    });
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return { url: `http://127.0.0.1:${server.address().port}`, state, stop: () => { server.closeAllConnections(); server.close(); } };
+}

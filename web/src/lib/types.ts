@@ -1,0 +1,66 @@
+// docs/reference/control-api.md, as types.
+export type Role = 'owner' | 'admin' | 'developer' | 'viewer';
+export interface List<T> { data: T[]; has_more: boolean; next_cursor: string | null }
+
+export interface Options {
+  brand: { name: string; color: string; logo_url: string | null };
+  signup: 'open' | 'invitation' | 'closed'; password: boolean; providers: { id: string; name: string }[];
+  setup_needed: boolean; currency: string; intro_credit: string; public_url: string;
+}
+export interface Team { id: string; name: string; role: Role; personal: boolean }
+export interface Me {
+  user: {
+    id: string; email: string; name: string; company: string; email_verified: boolean; is_operator: boolean;
+    totp_enabled: boolean; has_password: boolean; created_at: string;
+  };
+  team: Team; teams: Team[]; csrf_token: string; permissions: string[];
+}
+export interface Session { id: string; created_at: string; last_seen_at: string; expires_at: string; address: string; user_agent: string; current: boolean }
+
+export interface Cap { limit: string; spent: string }
+export const LIMITS = ['rpm', 'burst', 'per_hour', 'per_day', 'tpm', 'concurrency', 'max_tokens'] as const;
+export type Limits = Record<(typeof LIMITS)[number], number | null>;
+export interface Key {
+  id: string; name: string; key_display: string; scope: string; models: string[]; ips: string[];
+  created_at: string; created_by: { id: string; email: string; name: string } | null; expires_at: string | null;
+  last_used_at: string | null; status: 'active' | 'expired' | 'revoked'; cap: Cap | null; limits: Partial<Limits> | null; api_key?: string | null;
+}
+export interface Member { user: { id: string; email: string; name: string }; role: Role; joined_at: string; cap: Cap | null }
+export interface Invitation { id: string; email: string; role: Role; invited_by: unknown; created_at: string; expires_at: string; status: string }
+export interface AuditLine { id: string; at: string; actor: { id: string; email: string } | null; address: string; action: string; object: string; change: unknown }
+
+export interface Balance { balance: string; available: string; held: string; currency: string; state: 'good' | 'low' | 'very_low' }
+export interface Lot { id: string; kind: string; amount: string; remaining: string; priority: number; granted_at: string; expires_at: string | null; source: string; reason: string }
+export interface Transaction { id: string; at: string; kind: string; amount: string; description: string; request_id: string | null }
+export interface Totals { cost: string; requests: number; failed: number; input_tokens: number; output_tokens: number }
+export interface UsageNow extends Totals { period: { start: string; end: string }; today: Totals }
+export interface Point extends Totals { at: string; group: string }
+export interface Series { bucket: 'hour' | 'day'; start: string; end: string; groups: { id: string; name: string }[]; points: Point[] }
+export interface Call {
+  request_id: string; at: string; model: string; key: { id: string; name: string } | null; member: { id: string; email: string } | null;
+  input_tokens: number; output_tokens: number; cost: string; status: 'completed' | 'failed'; http_status: number; stream: boolean; duration_ms: number; unresolved: boolean;
+}
+export interface Model {
+  id: string; name: string; owned_by: string; context_length: number | null; max_output?: number | null; recommended: boolean;
+  pricing: { prompt?: string; completion?: string; cache_read?: string; cache_write?: string; request?: string };
+}
+
+export interface Customer {
+  user: { id: string; email: string; name: string; created_at: string; suspended: boolean };
+  team: { id: string; name: string }; balance: string; spent_30d: string; requests_30d: number; last_call_at: string | null;
+}
+export interface UpstreamKey {
+  user: { id: string; email: string }; exists: boolean; rotated_at: string | null; limit: string | null; limit_remaining: string | null;
+  usage_monthly: string | null; byok_usage_monthly: string | null; checked_at: string | null;
+}
+export interface CustomerDetail extends Customer { keys: Key[]; lots: Lot[]; limits: Partial<Limits> | null; members: Member[]; upstream_key: Omit<UpstreamKey, 'user'> | null }
+export interface Provider { name: string; kind: string; base_url: string; keys: number; health: { ok: boolean; calls: number; failed: number; p50_ms: number } | null }
+export interface Route { id: string; model: string; provider: string; upstream_model: string | null; priority: number; weight: number }
+export interface Price { model: string; input: string; output: string; cache_read?: string | null; cache_write?: string | null; request?: string | null; version?: number; source?: string; since?: string }
+export interface Rule { id: string; model: string; markup: string | number; min_cost?: string | null; priority: number; active?: boolean }
+export interface DryRun { calls: number; charged: string; would_charge: string; by_model: { model: string; calls: number; charged: string; would_charge: string }[] }
+export interface MarginRow { id: string; name: string; requests: number; charge: string; cost: string; margin: string; margin_percent: string | number | null }
+export interface Job { id: string; kind: string; state: string; attempt: number; attempts_max: number; wake_at: string | null; created_at: string; error: string | null; step: string | null }
+export interface JobStep { name: string; state: string; attempt: number; started_at: string | null; ended_at: string | null; error: string | null }
+export interface JobDetail extends Job { steps: JobStep[] }
+export interface Health { version: string; uptime_s: number; store: Record<string, unknown>; commits: Record<string, unknown>; unresolved: number; alerts: (string | { message: string; level?: string })[] }
