@@ -12,7 +12,7 @@ export async function loadMe(): Promise<Me | null> {
     remember(true);
     return me;
   } catch (e) {
-    if (!(e instanceof ApiError) || e.status !== 401) throw e;
+    if (!(e instanceof ApiError) || (e.status !== 401 && e.status !== 404)) throw e;
     setCsrf(undefined);
     remember(false);
     return null;
