@@ -39,6 +39,15 @@ void *mem_array(size_t n, size_t size)
     return p;
 }
 
+void *mem_aligned(size_t align, size_t n)
+{
+    count_one();
+    void *p = aligned_alloc(align, n);
+    must(p != NULL);
+    memset(p, 0, n);
+    return p;
+}
+
 void *mem_realloc(void *p, size_t n)
 {
     count_one();

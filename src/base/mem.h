@@ -15,6 +15,8 @@ void *mem_alloc(size_t n);
 void *mem_zalloc(size_t n);
 /* n elements of `size` bytes, zeroed; aborts when the product overflows. */
 void *mem_array(size_t n, size_t size);
+/* n zeroed bytes at a multiple of `align` (a power of two that divides n). */
+void *mem_aligned(size_t align, size_t n);
 void *mem_realloc(void *p, size_t n);
 void mem_free(void *p);
 /* Copy of n bytes with a NUL behind them. */

@@ -132,12 +132,9 @@ static enum err op_write(struct op *op, struct store_conn *conn, const struct re
     return e;
 }
 
-/* Control writes wait behind a row that the disk has refused. */
 static enum err may_write(const struct ledger *l)
 {
-    if (atomic_load(&l->closing))
-        return ERR_LEDGER_UNAVAILABLE;
-    return l->stuck ? ERR_STORE_FULL : OK;
+    return atomic_load(&l->closing) ? ERR_LEDGER_UNAVAILABLE : OK;
 }
 
 /* ---- idempotency ---- */

@@ -19,10 +19,9 @@
 #define LEDGER_LANE_BYTES ((size_t)64 << 20)
 /* More records than this wait for the disk: no new holds. */
 #define LEDGER_QUEUE_MAX 1000000
-/* Projections are written in the transaction of a row, so that they cost no fsync of their own:
- * when so many records wait for it, and so long after the first one that waits. */
-#define LEDGER_PROJECT_RECORDS 2048
-#define LEDGER_PROJECT_US (25 * US_PER_MS)
+/* The tables are brought up when so many records wait for it, and so long after the first one. */
+#define LEDGER_PROJECT_RECORDS 1024
+#define LEDGER_PROJECT_US (10 * US_PER_MS)
 /* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes
  * (that two ids share one is as likely as a guessed key). */
 #define LEDGER_RECENT 8192
@@ -71,15 +70,14 @@ struct ledger {
     pthread_cond_t tick_cond;
     bool tick, tick_stop;
     /* The writer's. */
-    struct buf body;
-    uint64_t body_records;
-    bool stuck; /* body is applied to the model, but not yet written */
-    uint64_t seq;
-    uint8_t hash[CRYPTO_HASH_LEN], next_hash[CRYPTO_HASH_LEN];
+    struct buf rows; /* packed (journal_entry) and not yet in the table */
+    struct buf body; /* scratch: of a control operation's row */
+    uint64_t seq; /* of the last row that was packed or added */
+    uint8_t hash[CRYPTO_HASH_LEN];
     int64_t at; /* latest of any record */
     struct crypto_hasher *hasher;
     bool projecting, tick_asked;
-    uint64_t serving;
+    uint64_t taken_wanted, serving; /* what was asked for before the lanes were last emptied */
     struct recent {
         uint64_t hashes[LEDGER_RECENT_SLOTS];
         size_t n;
@@ -95,8 +93,10 @@ struct ledger {
  * back when the transaction rolls back. */
 MUST enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str body,
                              uint64_t records);
-void ledger_row_hash(struct ledger *l, const uint8_t before[CRYPTO_HASH_LEN], struct str body,
-                     uint8_t ret_hash[CRYPTO_HASH_LEN]);
+/* The row as it is. */
+struct journal_row;
+MUST enum err ledger_row_insert(struct ledger *l, struct store_conn *conn,
+                                const struct journal_row *row);
 struct store_source ledger_source(struct ledger *l);
 /* Something waits to be projected. */
 void ledger_tick_soon(struct ledger *l);

@@ -19,6 +19,39 @@ void journal_fini(struct journal *j)
     buf_fini(&j->bytes);
 }
 
+void journal_hash(struct crypto_hasher *hasher, const uint8_t before[CRYPTO_HASH_LEN],
+                  struct str body, uint8_t ret_hash[CRYPTO_HASH_LEN])
+{
+    crypto_hasher_start(hasher);
+    crypto_hasher_add(hasher, str_of((const char *)before, CRYPTO_HASH_LEN));
+    crypto_hasher_add(hasher, body);
+    crypto_hasher_end(hasher, ret_hash);
+}
+
+void journal_entry_put(struct buf *b, const struct journal_row *row)
+{
+    buf_le(b, row->seq, 8);
+    buf_le(b, (uint64_t)row->at, 8);
+    buf_le(b, row->records, 8);
+    buf_le(b, row->body.n, 8);
+    buf_add(b, str_of((const char *)row->hash, sizeof(row->hash)));
+    buf_add(b, row->body);
+}
+
+enum err journal_entry_take(struct str *s, struct journal_row *ret_row)
+{
+    size_t head = JOURNAL_ENTRY_HEAD;
+    if (s->n < head || record_le(s->p + 24, 8) > s->n - head)
+        return ERR_CORRUPT;
+    *ret_row = (struct journal_row){.seq = record_le(s->p, 8),
+                                    .at = (int64_t)record_le(s->p + 8, 8),
+                                    .records = record_le(s->p + 16, 8),
+                                    .body = str_of(s->p + head, record_le(s->p + 24, 8))};
+    memcpy(ret_row->hash, s->p + 32, sizeof(ret_row->hash));
+    *s = str_from(*s, head + ret_row->body.n);
+    return OK;
+}
+
 /* The body's place is an offset until all rows are read, since the buffer moves. */
 static void row_take(struct journal *j, const struct store_query *q)
 {
@@ -38,10 +71,7 @@ static void row_take(struct journal *j, const struct store_query *q)
 static void row_check(struct journal *j, struct journal_row *row)
 {
     uint8_t hash[CRYPTO_HASH_LEN];
-    crypto_hasher_start(j->hasher);
-    crypto_hasher_add(j->hasher, str_of((const char *)j->hash, sizeof(j->hash)));
-    crypto_hasher_add(j->hasher, row->body);
-    crypto_hasher_end(j->hasher, hash);
+    journal_hash(j->hasher, j->hash, row->body, hash);
     if (row->seq != j->next || memcmp(hash, row->hash, sizeof(hash)) != 0)
         row->broken = true;
     memcpy(j->hash, row->hash, sizeof(j->hash));

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #define JOURNAL_ROWS 64
+#define JOURNAL_ENTRY_HEAD ((size_t)32 + CRYPTO_HASH_LEN)
 
 struct journal_row {
     uint64_t seq, records;
@@ -21,6 +22,14 @@ struct journal_row {
     struct str body;
     bool broken; /* the chain does not hold here */
 };
+/* A row as the redo log has it, its parts behind each other. */
+void journal_entry_put(struct buf *b, const struct journal_row *row);
+/* Takes the first one off *s; CORRUPT when it is none. */
+MUST enum err journal_entry_take(struct str *s, struct journal_row *ret_row);
+/* SHA-256 of the hash before and the body. */
+void journal_hash(struct crypto_hasher *hasher, const uint8_t before[CRYPTO_HASH_LEN],
+                  struct str body, uint8_t ret_hash[CRYPTO_HASH_LEN]);
+
 struct journal {
     struct store_conn *conn;
     struct str node;

@@ -250,6 +250,38 @@ static enum err replay(struct ledger *l, struct store_conn *conn)
             e = journal_read(&j);
     }
     journal_fini(&j);
+    return e;
+}
+
+struct catching {
+    struct ledger *l;
+    struct store_conn *conn;
+};
+
+/* What was promised and had not come into the tables: rows behind the last one there. */
+static enum err catch_up_row(void *arg, struct str entry)
+{
+    struct catching *c = arg;
+    struct ledger *l = c->l;
+    struct journal_row row;
+    uint8_t hash[CRYPTO_HASH_LEN];
+    enum err e = journal_entry_take(&entry, &row);
+    if (e != OK || row.seq <= l->seq)
+        return e;
+    journal_hash(l->hasher, l->hash, row.body, hash);
+    row.broken = row.seq != l->seq + 1 || memcmp(hash, row.hash, sizeof(hash)) != 0;
+    e = replay_row(l, c->conn, &row);
+    if (e == OK)
+        e = ledger_row_insert(l, c->conn, &row);
+    if (e == OK && atomic_load(&l->lag_records) >= LEDGER_PROJECT_RECORDS)
+        e = project_now(l, c->conn);
+    return e;
+}
+
+static enum err catch_up(struct ledger *l, struct store_conn *conn)
+{
+    struct catching c = {l, conn};
+    enum err e = store_redo_each(conn, catch_up_row, &c);
     if (e == OK && atomic_load(&l->lag_records) != 0)
         e = project_now(l, conn);
     return e;
@@ -272,6 +304,8 @@ enum err ledger_load(struct ledger *l, struct store_conn *conn, char why[STORE_W
         return say(why, e, "the ledger's tables do not fit together: restore a backup");
     if (e == OK)
         e = replay(l, conn);
+    if (e == OK)
+        e = catch_up(l, conn);
     if (e == ERR_CORRUPT) {
         snprintf(why, STORE_WHY_MAX,
                  "the journal is damaged behind row %llu (chain, or a record): restore a backup",

@@ -37,14 +37,6 @@ static void le_put(char **p, uint64_t v, unsigned bytes)
     *p += bytes;
 }
 
-static uint64_t le_get(const char *p, unsigned bytes)
-{
-    uint64_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        v |= (uint64_t)(uint8_t)p[i] << (8 * i);
-    return v;
-}
-
 static void bytes_put(char **p, const void *from, size_t n)
 {
     if (n != 0)
@@ -129,7 +121,7 @@ static const char *cut(struct left *l, size_t n)
 
 static int64_t cut_money(struct left *l)
 {
-    uint64_t v = le_get(cut(l, 8), 8);
+    uint64_t v = record_le(cut(l, 8), 8);
     if (v > INT64_MAX) {
         l->bad = true;
         return 0;
@@ -139,7 +131,7 @@ static int64_t cut_money(struct left *l)
 
 static struct str cut_text(struct left *l, size_t max)
 {
-    size_t n = (size_t)le_get(cut(l, 2), 2);
+    size_t n = (size_t)record_le(cut(l, 2), 2);
     if (n > max)
         l->bad = true;
     const char *p = l->bad ? NULL : cut(l, n);
@@ -158,8 +150,8 @@ static void field_take(struct left *l, char field, size_t about_max, struct reco
     case 'v': r->over = cut_money(l); return;
     case 'x': r->written_off = cut_money(l); return;
     case 'e': r->expires = cut_money(l); return;
-    case 'y': r->priority = (int64_t)le_get(cut(l, 8), 8); return;
-    case 'k': r->kind = (unsigned)le_get(cut(l, 1), 1); return;
+    case 'y': r->priority = (int64_t)record_le(cut(l, 8), 8); return;
+    case 'k': r->kind = (unsigned)record_le(cut(l, 1), 1); return;
     case 'h': memcpy(r->hash, cut(l, sizeof(r->hash)), sizeof(r->hash)); return;
     case 's': r->about = cut_text(l, about_max); return;
     case 'r': r->reason = cut_text(l, RECORD_REASON_MAX); return;
@@ -186,7 +178,7 @@ enum err record_take(struct str *s, struct record *ret_record)
     if (s->n < RECORD_HEAD_LEN)
         return ERR_CORRUPT;
     unsigned type = (uint8_t)s->p[0], flags = (uint8_t)s->p[1];
-    size_t n = (size_t)le_get(s->p + 2, 2);
+    size_t n = (size_t)record_le(s->p + 2, 2);
     if (type >= RECORD_TYPE__COUNT || n < RECORD_HEAD_LEN || n > s->n ||
         (flags & ~shapes[type].flags) != 0)
         return ERR_CORRUPT;
@@ -201,12 +193,20 @@ enum err record_take(struct str *s, struct record *ret_record)
     return OK;
 }
 
+uint64_t record_le(const char *p, unsigned bytes)
+{
+    uint64_t v = 0;
+    for (unsigned i = bytes; i-- > 0;)
+        v = v << 8 | (uint8_t)p[i];
+    return v;
+}
+
 struct record_part record_part(struct str parts, size_t i)
 {
     must((i + 1) * RECORD_PART_LEN <= parts.n);
     struct record_part part;
     memcpy(part.id.b, parts.p + i * RECORD_PART_LEN, sizeof(part.id.b));
-    part.amount = (int64_t)le_get(parts.p + i * RECORD_PART_LEN + sizeof(part.id.b), 8);
+    part.amount = (int64_t)record_le(parts.p + i * RECORD_PART_LEN + sizeof(part.id.b), 8);
     return part;
 }
 

@@ -74,6 +74,8 @@ const char *record_name(enum record_type type);
 void record_put(struct buf *b, const struct record *r);
 /* Takes the first record off *s. */
 MUST enum err record_take(struct str *s, struct record *ret_record);
+/* What buf_le has written. */
+uint64_t record_le(const char *p, unsigned bytes);
 struct record_part record_part(struct str parts, size_t i);
 static inline size_t record_parts(struct str parts)
 {

@@ -1,40 +1,39 @@
-/* On the writer thread: takes the lanes' records, applies each to the model, and appends those that
- * it accepts as one row of the journal. */
+/* On the writer thread: takes the lanes' records, applies each to the model, and packs those
+ * that it accepts as one row of the journal; brings the tables up behind it. */
 #include "base/mem.h"
 #include "ledger/inside.h"
+#include "ledger/journal.h"
 
-void ledger_row_hash(struct ledger *l, const uint8_t before[CRYPTO_HASH_LEN], struct str body,
-                     uint8_t ret_hash[CRYPTO_HASH_LEN])
+enum err ledger_row_insert(struct ledger *l, struct store_conn *conn, const struct journal_row *row)
 {
-    crypto_hasher_start(l->hasher);
-    crypto_hasher_add(l->hasher, str_of((const char *)before, CRYPTO_HASH_LEN));
-    crypto_hasher_add(l->hasher, body);
-    crypto_hasher_end(l->hasher, ret_hash);
-}
-
-static enum err row_insert(struct ledger *l, struct store_conn *conn, struct str body,
-                           uint64_t records)
-{
-    ledger_row_hash(l, l->hash, body, l->next_hash);
-    struct str hash = str_of((const char *)l->next_hash, CRYPTO_HASH_LEN);
     return store_run(conn, SQL_LEDGER_JOURNAL_ADD, NULL, "tiiibb", str_c(l->node),
-                     (int64_t)l->seq + 1, l->at, (int64_t)records, hash, body);
+                     (int64_t)row->seq, row->at, (int64_t)row->records,
+                     str_of((const char *)row->hash, sizeof(row->hash)), row->body);
 }
 
-static void row_done(struct ledger *l, uint64_t records)
+/* The row behind the last one. */
+static struct journal_row row_next(struct ledger *l, struct str body, uint64_t records)
 {
-    l->seq++;
-    memcpy(l->hash, l->next_hash, sizeof(l->hash));
+    struct journal_row row = {.seq = l->seq + 1, .at = l->at, .records = records, .body = body};
+    journal_hash(l->hasher, l->hash, body, row.hash);
+    return row;
+}
+
+static void row_done(struct ledger *l, const struct journal_row *row)
+{
+    l->seq = row->seq;
+    memcpy(l->hash, row->hash, sizeof(l->hash));
     atomic_fetch_add_explicit(&l->batches, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&l->records, records, memory_order_relaxed);
+    atomic_fetch_add_explicit(&l->records, row->records, memory_order_relaxed);
 }
 
 enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str body,
                         uint64_t records)
 {
-    enum err e = row_insert(l, conn, body, records);
+    struct journal_row row = row_next(l, body, records);
+    enum err e = ledger_row_insert(l, conn, &row);
     if (e == OK)
-        row_done(l, records);
+        row_done(l, &row);
     return e;
 }
 
@@ -91,8 +90,9 @@ static void drop(struct ledger *l, const struct record *r)
     }
 }
 
-static void take_records(struct ledger *l, struct str bytes)
+static uint64_t take_records(struct ledger *l, struct str bytes)
 {
+    uint64_t n = 0;
     while (bytes.n != 0) {
         struct str before = bytes;
         struct record r;
@@ -108,11 +108,12 @@ static void take_records(struct ledger *l, struct str bytes)
         if (r.at > l->at)
             l->at = r.at;
         buf_add(&l->body, str_upto(before, before.n - bytes.n));
-        l->body_records++;
+        n++;
     }
+    return n;
 }
 
-static void take_lane(struct ledger *l, struct ledger_lane *lane)
+static uint64_t take_lane(struct ledger *l, struct ledger_lane *lane)
 {
     buf_reset(&lane->taken);
     must(pthread_mutex_lock(&lane->lock) == 0);
@@ -123,34 +124,26 @@ static void take_lane(struct ledger *l, struct ledger_lane *lane)
     lane->taken_count = lane->shared_count;
     atomic_fetch_sub_explicit(&l->queue_records, n, memory_order_relaxed);
     must(pthread_mutex_unlock(&lane->lock) == 0);
-    take_records(l, buf_str(&lane->taken));
+    return take_records(l, buf_str(&lane->taken));
 }
 
-/* False when the row was full before the last lane. */
-static bool take_lanes(struct ledger *l)
+/* Into l->body; ret_all: no lane was left out because the row was full. */
+static uint64_t take_lanes(struct ledger *l, bool *ret_all)
 {
-    bool all = true;
+    uint64_t n = 0;
+    *ret_all = true;
+    buf_reset(&l->body);
+    buf_byte(&l->body, RECORD_FORMAT);
     must(pthread_mutex_lock(&l->lanes_lock) == 0);
     for (struct ledger_lane *lane = l->lanes; lane != NULL; lane = lane->next) {
         if (l->body.n < LEDGER_ROW_BYTES)
-            take_lane(l, lane);
+            n += take_lane(l, lane);
         else
-            all = false;
+            *ret_all = false;
     }
     must(pthread_mutex_unlock(&l->lanes_lock) == 0);
     must(!l->body.over);
-    return all;
-}
-
-/* What the lanes have, as l->body. */
-static bool compose(struct ledger *l)
-{
-    buf_reset(&l->body);
-    buf_byte(&l->body, RECORD_FORMAT);
-    l->body_records = 0;
-    bool all = take_lanes(l);
-    atomic_fetch_add_explicit(&l->lag_records, l->body_records, memory_order_relaxed);
-    return all;
+    return n;
 }
 
 /* ---- what the store calls ---- */
@@ -159,36 +152,64 @@ static bool source_pending(void *arg)
 {
     const struct ledger *l = arg;
     /* In order behind the writer's own "awake", so that no poke is lost between the two. */
-    return atomic_load(&l->queue_records) != 0 || l->stuck || atomic_load(&l->wanted) != l->serving;
+    return atomic_load(&l->queue_records) != 0;
+}
+
+static bool source_due(void *arg)
+{
+    const struct ledger *l = arg;
+    return atomic_load(&l->wanted) != l->serving ||
+           atomic_load_explicit(&l->lag_records, memory_order_relaxed) >= LEDGER_PROJECT_RECORDS;
+}
+
+static struct str source_pack(void *arg, size_t *ret_records)
+{
+    struct ledger *l = arg;
+    /* Read before the lanes: what was flushed before it was asked for is in this row. */
+    uint64_t wanted = atomic_load(&l->wanted);
+    bool all;
+    uint64_t n = take_lanes(l, &all);
+    size_t from = l->rows.n;
+    if (n != 0) {
+        struct journal_row row = row_next(l, buf_str(&l->body), n);
+        journal_entry_put(&l->rows, &row);
+        must(!l->rows.over);
+        row_done(l, &row);
+        atomic_fetch_add_explicit(&l->lag_records, n, memory_order_relaxed);
+    }
+    if (all)
+        l->taken_wanted = wanted;
+    *ret_records = n;
+    return str_from(buf_str(&l->rows), from);
+}
+
+static enum err put_rows(struct ledger *l, struct store_conn *conn)
+{
+    struct str rest = buf_str(&l->rows);
+    struct journal_row row;
+    enum err e = OK;
+    while (rest.n != 0 && e == OK) {
+        must(journal_entry_take(&rest, &row) == OK);
+        e = ledger_row_insert(l, conn, &row);
+    }
+    return e;
 }
 
 static enum err source_write(void *arg, struct store_conn *conn, size_t *ret_records)
 {
     struct ledger *l = arg;
-    /* Read before the lanes: what was flushed before it was asked for is in this row. */
     uint64_t wanted = atomic_load(&l->wanted);
-    /* A row that could not be written is tried again as it was: the model has it already. */
-    bool all = !l->stuck && compose(l);
-    l->stuck = true;
-    l->projecting = false;
-    *ret_records = l->body_records;
-    const uint8_t *hash = l->hash;
-    uint64_t seq = l->seq;
-    if (l->body_records != 0) {
-        enum err e = row_insert(l, conn, buf_str(&l->body), l->body_records);
-        if (e != OK)
-            return e;
-        hash = l->next_hash;
-        seq++;
-    }
-    bool asked = all && wanted != l->serving;
-    if (!asked &&
-        atomic_load_explicit(&l->lag_records, memory_order_relaxed) < LEDGER_PROJECT_RECORDS)
-        return OK;
+    /* Nothing waits to be packed: who asked has all that he can know of. */
+    if (atomic_load(&l->queue_records) == 0)
+        l->taken_wanted = wanted;
+    *ret_records = 0;
+    enum err e = put_rows(l, conn);
+    if (e != OK || (!store_has_redo(l->store) && !source_due(l)))
+        return e;
     l->projecting = true;
-    enum err e = ledger_project(l, conn, seq, hash);
-    if (e == OK && asked)
-        l->serving = wanted;
+    e = ledger_project(l, conn, l->seq, l->hash);
+    if (e == OK)
+        l->serving = l->taken_wanted;
     return e;
 }
 
@@ -240,13 +261,9 @@ static void announce(struct ledger_lane *lane)
     must(pthread_mutex_unlock(&lane->lock) == 0);
 }
 
-static void source_committed(void *arg)
+static void source_packed(void *arg)
 {
     struct ledger *l = arg;
-    l->stuck = false;
-    if (l->body_records != 0)
-        row_done(l, l->body_records);
-    l->body_records = 0;
     must(pthread_mutex_lock(&l->lanes_lock) == 0);
     for (struct ledger_lane **at = &l->lanes; *at != NULL;) {
         struct ledger_lane *lane = *at;
@@ -259,10 +276,16 @@ static void source_committed(void *arg)
         }
     }
     must(pthread_mutex_unlock(&l->lanes_lock) == 0);
+    if (atomic_load_explicit(&l->lag_records, memory_order_relaxed) != 0)
+        ledger_tick_soon(l);
+}
+
+static void source_committed(void *arg)
+{
+    struct ledger *l = arg;
+    buf_reset(&l->rows);
     if (l->projecting)
         ledger_project_end(l, true);
-    else if (atomic_load_explicit(&l->lag_records, memory_order_relaxed) != 0)
-        ledger_tick_soon(l);
     if (l->serving != l->served)
         serve(l);
 }
@@ -276,11 +299,13 @@ static void source_failed(void *arg, enum err e)
     l->serving = l->served;
 }
 
-/* No `background`: a transaction of its own behind each commit would double the fsyncs. */
 struct store_source ledger_source(struct ledger *l)
 {
     return (struct store_source){
         .pending = source_pending,
+        .pack = source_pack,
+        .packed = source_packed,
+        .due = source_due,
         .write = source_write,
         .committed = source_committed,
         .failed = source_failed,

@@ -173,6 +173,13 @@ static enum err seal_file(struct store *store, struct stream *s, const char *tem
     return e;
 }
 
+static enum err nothing(struct store_conn *conn, void *arg)
+{
+    (void)conn;
+    (void)arg;
+    return OK;
+}
+
 enum err store_backup(struct store *store, const char *file, struct str passphrase,
                       char ret_why[STORE_WHY_MAX])
 {
@@ -188,7 +195,10 @@ enum err store_backup(struct store *store, const char *file, struct str passphra
     if (e != OK)
         return e;
     stream_init(&s);
-    e = store->engine->dump(store, temp, ret_why);
+    /* What the redo log holds goes into the tables before a control write. */
+    e = store_write(store, nothing, NULL);
+    if (e == OK)
+        e = store->engine->dump(store, temp, ret_why);
     if (e == OK)
         e = seal_file(store, &s, temp, file, passphrase, ret_why);
     stream_fini(&s);

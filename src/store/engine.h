@@ -78,6 +78,12 @@ struct store_engine {
     enum err (*has_table)(struct store_conn *conn, const char *table, bool *ret_there);
     /* Statements without parameters and rows. */
     enum err (*exec)(struct store_conn *conn, const char *text);
+    /* Soft: commits of the writer are ordered, but durable only with the next that is not soft, or
+     * by `sync`. NULL: the engine has none, and needs no redo log. */
+    enum err (*soften)(struct store_conn *conn, bool soft);
+    /* What was committed before the call is durable. On the keeper's thread, or when it has ended.
+     * A failed fsync ends the process. */
+    void (*sync)(struct store *store);
     enum err (*begin)(struct store_conn *conn);
     enum err (*commit)(struct store_conn *conn);
     void (*rollback)(struct store_conn *conn);
@@ -125,6 +131,7 @@ struct store {
     struct store_pool *pool;
     struct store_writer *writer;
     struct store_keeper *keeper;
+    struct store_redo *redo; /* NULL: every commit is durable of itself */
     uint8_t secrets[STORE_SECRETS][32];
     /* Of the writer; any thread reads them. */
     _Atomic bool full;

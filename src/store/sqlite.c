@@ -1,9 +1,11 @@
 /* The embedded engine: SQLite in WAL mode, one writer, readers with snapshots.
  *
- * A commit is one append to the WAL and one fdatasync. The WAL is written over in place as long as
- * checkpoints keep up, so that the fdatasync has no file size to change; its first megabytes are
- * laid down before the first start for the same reason. Checkpoints run on the keeper's thread. */
+ * A commit is one append to the WAL and one fdatasync; a soft one has no fdatasync, since the
+ * redo log has what it holds. The WAL is written over in place as long as checkpoints keep up.
+ * They run on the keeper's thread, which also makes durable what was committed softly, so that
+ * the redo log gets its room back. */
 #include "store/engine.h"
+#include "store/redo.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -19,13 +21,13 @@
 /* "Toll", as `file` and sqlite3 show it. */
 #define APPLICATION_ID 0x546f6c6c
 #define PAGE 4096
-/* Checkpoint from 4 MiB of WAL on; make the writer start over from 16 MiB on. */
-#define WAL_CHECKPOINT_PAGES 1000
-#define WAL_RESTART_PAGES 4000
-#define WAL_LAID_BYTES ((size_t)(WAL_CHECKPOINT_PAGES + 200) * (PAGE + 24))
+/* A checkpoint per 2 MiB of WAL: what it flushes, the redo log's next write waits for. The
+ * writer starts over from 8 MiB on. */
+#define WAL_CHECKPOINT_PAGES 512
+#define WAL_RESTART_PAGES 2048
 /* What is kept of the log's file: as much as it grows to between two restarts under load, so that
  * commits overwrite it in place; cutting and growing it again costs each of them a second flush. */
-#define WAL_LIMIT_BYTES (32 * 1024 * 1024)
+#define WAL_LIMIT_BYTES (16 * 1024 * 1024)
 /* A restart holds the writer's lock while it waits for readers: never for long. */
 #define RESTART_WAIT_MS 10
 #define WRITER_WAIT_MS 2000
@@ -195,6 +197,11 @@ static enum err sqlite_exec(struct store_conn *conn, const char *text)
     if (conn->role == STORE_WRITER && !sqlite3_get_autocommit(c->db))
         conn->broken = e;
     return e;
+}
+
+static enum err sqlite_soften(struct store_conn *conn, bool soft)
+{
+    return sqlite_exec(conn, soft ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
 }
 
 /* One number that a PRAGMA or SELECT gives. */
@@ -576,27 +583,6 @@ static enum err look_inside(struct sqlite_conn *c, const char *path, char why[ST
     return e == OK ? sqlite_exec(&c->base, "PRAGMA journal_mode = WAL") : e;
 }
 
-/* A WAL of zeros is an empty WAL to SQLite. Written, not promised: an extent that was only
- * allocated would cost the file system's journal at each first write. */
-static void lay_wal(const struct sqlite_state *st)
-{
-    char path[600];
-    struct stat info;
-    int n = snprintf(path, sizeof(path), "%s-wal", st->path);
-    if (n < 0 || (size_t)n >= sizeof(path) || (stat(path, &info) == 0 && info.st_size != 0))
-        return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return;
-    char *zeros = mem_zalloc(WAL_LAID_BYTES);
-    bool ok = pwrite(fd, zeros, WAL_LAID_BYTES, 0) == (ssize_t)WAL_LAID_BYTES;
-    /* Only a matter of speed: on a full disk it stays empty. */
-    if (!ok || fdatasync(fd) != 0)
-        (void)!ftruncate(fd, 0);
-    close(fd);
-    mem_free(zeros);
-}
-
 static enum err attach_in(struct store *store, struct sqlite_state *st, char why[STORE_WHY_MAX])
 {
     struct store_conn *probe = NULL;
@@ -614,12 +600,12 @@ static enum err attach_in(struct store *store, struct sqlite_state *st, char why
     }
     if (e != OK)
         return e;
-    sqlite_disconnect(probe);
-    lay_wal(st);
-    e = sqlite_connect(store, STORE_KEEPER, &probe, why);
-    if (e == OK)
-        st->keeper = of(probe);
-    return e;
+    st->keeper = of(probe);
+    char path[600];
+    int n = snprintf(path, sizeof(path), "%s-redo", st->path);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return store_say(why, ERR_INVALID_REQUEST, "The database's path is too long.");
+    return store_redo_open(path, &store->redo, why);
 }
 
 static enum err sqlite_attach(struct store *store, char why[STORE_WHY_MAX])
@@ -638,6 +624,7 @@ static enum err sqlite_attach(struct store *store, char why[STORE_WHY_MAX])
 static void sqlite_detach(struct store *store)
 {
     struct sqlite_state *st = state_of(store);
+    store_redo_close(&store->redo);
     if (st->keeper != NULL)
         sqlite_disconnect(&st->keeper->base);
     if (st->fd >= 0)
@@ -649,15 +636,30 @@ static void sqlite_detach(struct store *store)
 
 /* ---------------------------------------------------------------- checkpoints */
 
+static void sqlite_sync(struct store *store)
+{
+    sqlite3 *db = state_of(store)->keeper->db;
+    sqlite3_file *wal = NULL;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+        rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+    if (rc != SQLITE_OK)
+        store_die("fsync of the database failed; nothing can be relied on, so it ends");
+}
+
 static int64_t sqlite_keep(struct store *store)
 {
     struct sqlite_state *st = state_of(store);
     sqlite3 *db = st->keeper->db;
     int in_log = 0, done = 0;
+    uint64_t mark = store_redo_mark(store->redo);
     int pages = atomic_load(&st->wal_pages);
     if (pages == 0 || pages == st->kept_pages)
         return 5 * US_PER_S;
     int rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    if (rc != SQLITE_OK || in_log != done)
+        sqlite_sync(store);
+    store_redo_release(store->redo, mark);
     if (rc == SQLITE_OK && in_log >= WAL_RESTART_PAGES) {
         /* Under load the writer is always ahead. The first round was long, the second copies what
          * came meanwhile, so that the third, which keeps the writer waiting, has next to nothing
@@ -742,13 +744,14 @@ static enum err check_copy(struct store *store, const char *file, char why[STORE
 static enum err sqlite_load(struct store *store, const char *file, char why[STORE_WHY_MAX])
 {
     struct sqlite_state *st = state_of(store);
-    static const char *const tails[] = {"-wal", "-shm"};
+    static const char *const tails[] = {"-wal", "-shm", "-redo"};
     enum err e = check_copy(store, file, why);
     if (e != OK)
         return e;
     sqlite_disconnect(&st->keeper->base);
     st->keeper = NULL;
-    for (size_t i = 0; i < 2; i++) {
+    store_redo_close(&store->redo);
+    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
         char path[600];
         int n = snprintf(path, sizeof(path), "%s%s", st->path, tails[i]);
         if (n > 0 && (size_t)n < sizeof(path))
@@ -768,6 +771,8 @@ const struct store_engine store_sqlite = {
     .stamp = sqlite_stamp,
     .has_table = sqlite_has_table,
     .exec = sqlite_exec,
+    .soften = sqlite_soften,
+    .sync = sqlite_sync,
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,

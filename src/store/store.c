@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "store/engine.h"
 #include "store/fault.h"
+#include "store/redo.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -364,7 +365,25 @@ void store_close(struct store **ref)
     *ref = NULL;
     store_writer_free(&store->writer);
     keeper_stop(store);
+    /* So that the next start finds nothing to do. */
+    if (store->redo != NULL) {
+        uint64_t mark = store_redo_mark(store->redo);
+        store->engine->sync(store);
+        store_redo_release(store->redo, mark);
+    }
     store_free(store);
+}
+
+bool store_has_redo(const struct store *store)
+{
+    return store->redo != NULL;
+}
+
+enum err store_redo_each(struct store_conn *conn, enum err (*fn)(void *arg, struct str entry),
+                         void *arg)
+{
+    struct store_redo *redo = conn->store->redo;
+    return redo != NULL ? store_redo_found(redo, fn, arg) : OK;
 }
 
 bool store_is_postgres(const struct store *store)

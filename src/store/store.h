@@ -94,26 +94,40 @@ void store_write_later(struct store *store, store_write_f fn, void (*done)(void 
 void store_on_end(struct store_conn *conn, void (*fn)(void *arg, bool committed), void *arg);
 
 /* The batch source: the ledger's journal. All on the writer thread, except store_poke. While the
- * disk is full only batches are written: background and control writes wait or are refused. */
+ * disk is full only batches are written: control writes are refused.
+ *
+ * With a redo log (SQLite) a batch is packed into one entry, which is durable with one write of
+ * that log; the tables get what has gathered when it is `due`, and before each control write.
+ * Without (PostgreSQL) each batch is packed and written in a transaction of its own. */
 struct store_source {
-    /* Anything to write? */
+    /* Does anything wait to be packed? */
     bool (*pending)(void *arg);
-    /* In a transaction: writes what is pending. Returns how many records. */
+    /* Packs it: the bytes live until `packed`. Empty: nothing was there. NULL: `write` does all. */
+    struct str (*pack)(void *arg, size_t *ret_records);
+    /* What was packed is durable. */
+    void (*packed)(void *arg);
+    /* Is it time for the tables? NULL: with every batch. */
+    bool (*due)(void *arg);
+    /* In a transaction: writes all that was packed since the last one that was committed. Without
+     * `pack`: what is pending, and how many records it was. */
     enum err (*write)(void *arg, struct store_conn *conn, size_t *ret_records);
-    /* That transaction is durable. */
+    /* That transaction is committed. */
     void (*committed)(void *arg);
     /* It was rolled back and will be tried again: e is STORE_FULL or STORE_BUSY (anything else ends
      * the process). */
     void (*failed)(void *arg, enum err e);
-    /* Work that nobody waits for (projections): called when nothing is pending, or after at most
-     * 100 ms; returns true while there is more. Runs in a transaction of its own. */
-    enum err (*background)(void *arg, struct store_conn *conn, bool *ret_more);
-    void (*background_end)(void *arg, bool committed);
     void *arg;
 };
-/* Waits until the writer has it; NULL: none any more. Not from the writer thread. */
+/* Waits until the writer has it; NULL: none any more. Not from the writer thread. Before the first
+ * one is set, what store_redo_each gives must be durable in the tables: it is forgotten then. */
 void store_set_source(struct store *store, const struct store_source *source);
-/* From any thread: something is pending. Cheap when the writer is awake. */
+/* Are batches durable before the tables have them? */
+bool store_has_redo(const struct store *store);
+/* What the redo log had when the house was opened, entry by entry as they were packed, oldest first
+ * (also such as the tables have already). Inside a write closure, before a source is set. */
+MUST enum err store_redo_each(struct store_conn *conn, enum err (*fn)(void *arg, struct str entry),
+                              void *arg);
+/* From any thread: something is pending, or due. Cheap when the writer is awake. */
 void store_poke(struct store *store);
 /* True while the disk is full (the ballast is spent): new calls are refused. */
 bool store_is_full(const struct store *store);

@@ -462,10 +462,9 @@ static void test_closing_waits_for_what_is_queued(void **state)
 /* ---------------------------------------------------------------- the source */
 
 struct feed {
-    _Atomic int64_t given, written, durable, background;
+    _Atomic int64_t given, durable;
     int64_t in_flight;
     _Atomic int failures;
-    int64_t background_seen;
 };
 
 static bool feed_pending(void *arg)
@@ -499,30 +498,12 @@ static void feed_failed(void *arg, enum err e)
     atomic_fetch_add(&feed->failures, 1);
 }
 
-static enum err feed_background(void *arg, struct store_conn *conn, bool *ret_more)
-{
-    struct feed *feed = arg;
-    (void)conn;
-    feed->background_seen = atomic_load(&feed->durable);
-    *ret_more = false;
-    return OK;
-}
-
-static void feed_background_end(void *arg, bool committed)
-{
-    struct feed *feed = arg;
-    if (committed)
-        atomic_store(&feed->background, feed->background_seen);
-}
-
 static void source_of(struct feed *feed, struct store_source *source)
 {
     *source = (struct store_source){.pending = feed_pending,
                                     .write = feed_write,
                                     .committed = feed_committed,
                                     .failed = feed_failed,
-                                    .background = feed_background,
-                                    .background_end = feed_background_end,
                                     .arg = feed};
 }
 
@@ -568,7 +549,6 @@ static void test_batches(void **state)
     for (int i = 0; i < 4; i++)
         pthread_join(givers[i].thread, NULL);
     assert_true(reaches(&feed.durable, 8000));
-    assert_true(reaches(&feed.background, 8000));
     int64_t sum = 0;
     (void)count(store, &sum);
     assert_int_equal(sum, 8000);

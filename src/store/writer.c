@@ -1,13 +1,17 @@
 /* The writer: the one thread that writes.
  *
- *      loops ── poke ──►  batch of the source   one transaction, one fsync, who waits is told
- *    workers ── queue ─►  control closures      between batches, several in one transaction
- *                         background            projections, when nothing is pending or it is time
+ *      loops ── poke ──►  batch of the source   one entry of the redo log, who waits is told
+ *                         its tables            behind it, when they are due, without an fsync
+ * workers ── queue ─►  control closures      between batches, several in one transaction
+ *
+ * Without a redo log a batch is a transaction. Control closures find the tables as the batches
+ * before them left them, and their commit makes all of that durable.
  *
  * Group commit: what arrives while a commit is on its way is in the next one. A lone record is
- * never delayed. When commits carry many records, the next one waits a little longer for more, up
- * to the window, as long as records keep arriving; each record then costs less. */
+ * never delayed. When commits carry many records, the next one waits a little longer for more,
+ * up to the window, as long as records keep arriving; each record then costs less. */
 #include "store/engine.h"
+#include "store/redo.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -28,7 +32,6 @@
 #define WINDOW_SLICE_US 300
 #define CONTROLS_AT_ONCE 64
 #define CONTROLS_US 2000
-#define BACKGROUND_US (100 * US_PER_MS)
 #define BUSY_AGAIN_US (50 * US_PER_MS)
 #define FULL_AGAIN_US (1 * US_PER_S)
 #define STOP_TRIES 100
@@ -65,9 +68,13 @@ struct store_writer {
 
     /* Of the thread alone. */
     struct store_source source;
-    bool has_source, more; /* more: the background has something to do */
+    bool has_source, had_source;
+    struct str entry; /* packed, and not yet durable */
+    size_t entry_records;
+    bool entry_waits;
+    bool tables_wait; /* entries are durable that the tables do not have */
     size_t last_records;
-    int64_t last_end_us, batch_again_us, background_us, background_again_us, space_us;
+    int64_t last_end_us, batch_again_us, tables_again_us, space_us;
     unsigned tries;
     struct store_ballast ballast;
     bool ballast_asked;
@@ -199,9 +206,16 @@ static void look_for_space(struct store_writer *w, int64_t now_us)
 
 /* ---------------------------------------------------------------- the batch */
 
+static bool is_due(const struct store_writer *w)
+{
+    return w->has_source && w->source.due != NULL && w->source.due(w->source.arg);
+}
+
+/* Without a redo log the tables are brought up by batches only. */
 static bool is_pending(const struct store_writer *w)
 {
-    return w->has_source && w->source.pending(w->source.arg);
+    return w->entry_waits || (w->has_source && w->source.pending(w->source.arg)) ||
+           (w->store->redo == NULL && is_due(w));
 }
 
 /* Waits for company when the last commits had much of it. */
@@ -239,38 +253,113 @@ static int64_t again_after(struct store_writer *w, enum err e, const char *what)
     return clock_mono_us() + BUSY_AGAIN_US;
 }
 
-static bool write_batch(struct store_writer *w)
+/* What a commit that is durable makes durable: all that the tables have. */
+static void release(struct store_writer *w)
+{
+    if (w->store->redo != NULL)
+        store_redo_release(w->store->redo, store_redo_mark(w->store->redo));
+}
+
+static enum err transact(struct store_writer *w, size_t *ret_records)
 {
     const struct store_engine *engine = w->store->engine;
-    size_t records = 0;
-    if (!is_pending(w))
-        return false;
-    if (clock_mono_us() < w->batch_again_us)
-        return false;
-    gather(w);
-    int64_t begin_us = clock_mono_us();
     enum err e = engine->begin(w->conn);
-    if (e == OK) {
-        e = w->source.write(w->source.arg, w->conn, &records);
-        if (e == OK)
-            e = engine->commit(w->conn);
-        else
-            engine->rollback(w->conn);
-    }
-    w->last_end_us = clock_mono_us();
+    if (e != OK)
+        return e;
+    e = w->source.write(w->source.arg, w->conn, ret_records);
+    if (e == OK)
+        return engine->commit(w->conn);
+    engine->rollback(w->conn);
+    return e;
+}
+
+/* Everything that was packed goes into the tables; softly when the redo log has all of it. */
+static enum err write_tables(struct store_writer *w, bool soft, size_t *ret_records)
+{
+    const struct store_engine *engine = w->store->engine;
+    enum err e = soft ? engine->soften(w->conn, true) : OK;
+    if (e == OK)
+        e = transact(w, ret_records);
+    if (soft && engine->soften(w->conn, false) != OK)
+        store_die("commits cannot be made durable again: %s", w->conn->why);
     store_conn_ended(w->conn, 0, e == OK);
-    if (e == OK) {
-        count_commit(w, w->last_end_us - begin_us, records);
-        w->last_records = records;
-        w->more = true;
-        w->tries = 0;
-        w->source.committed(w->source.arg);
-        return true;
+    if (e != OK) {
+        w->source.failed(w->source.arg, e);
+        return e;
     }
-    w->batch_again_us = again_after(w, e, "the journal");
-    w->tries++;
-    w->source.failed(w->source.arg, e);
-    return false;
+    w->tables_wait = false;
+    if (w->store->redo != NULL)
+        store_redo_folded(w->store->redo);
+    if (!soft)
+        release(w);
+    w->source.committed(w->source.arg);
+    return OK;
+}
+
+/* By the redo log when there is one with room, else through the tables. */
+static enum err write_entry(struct store_writer *w)
+{
+    struct store_redo *redo = w->store->redo;
+    enum err e = redo == NULL || !w->entry_waits ? ERR_END
+                 : w->entry.n == 0               ? OK
+                                                 : store_redo_append(redo, w->entry);
+    if (e == OK) {
+        w->tables_wait = w->tables_wait || w->entry.n != 0;
+        if (store_redo_is_filling(redo))
+            store_keep_soon(w->store);
+        return OK;
+    }
+    size_t records = 0;
+    e = write_tables(w, false, &records);
+    if (!w->entry_waits)
+        w->entry_records = records;
+    return e;
+}
+
+static bool write_batch(struct store_writer *w)
+{
+    if (!is_pending(w) || clock_mono_us() < w->batch_again_us)
+        return false;
+    if (!w->entry_waits) {
+        gather(w);
+        if (w->source.pack != NULL) {
+            w->entry = w->source.pack(w->source.arg, &w->entry_records);
+            w->entry_waits = true;
+        }
+    }
+    int64_t begin_us = clock_mono_us();
+    enum err e = write_entry(w);
+    w->last_end_us = clock_mono_us();
+    if (e != OK) {
+        w->batch_again_us = again_after(w, e, "the journal");
+        w->tries++;
+        return false;
+    }
+    count_commit(w, w->last_end_us - begin_us, w->entry_records);
+    w->last_records = w->entry_records;
+    w->tries = 0;
+    if (w->entry_waits) {
+        w->entry_waits = false;
+        w->source.packed(w->source.arg);
+    }
+    return true;
+}
+
+/* True when the tables are as the batches left them. */
+static bool bring_up_tables(struct store_writer *w)
+{
+    size_t records = 0;
+    if (w->entry_waits || clock_mono_us() < w->tables_again_us)
+        return false;
+    enum err e = write_tables(w, true, &records);
+    if (e != OK)
+        w->tables_again_us = again_after(w, e, "a projection of the journal");
+    return e == OK;
+}
+
+static bool write_due_tables(struct store_writer *w)
+{
+    return w->store->redo != NULL && is_due(w) && bring_up_tables(w);
 }
 
 /* ---------------------------------------------------------------- control writes */
@@ -278,8 +367,6 @@ static bool write_batch(struct store_writer *w)
 static struct control *take_controls(struct store_writer *w)
 {
     struct control *list = NULL, **tail = &list;
-    if (atomic_load_explicit(&w->queue, memory_order_acquire) == 0)
-        return NULL;
     pthread_mutex_lock(&w->lock);
     for (size_t n = 0; n < CONTROLS_AT_ONCE && w->first != NULL; n++) {
         *tail = w->first;
@@ -371,24 +458,31 @@ static enum err run_controls(struct store_writer *w, struct control **list)
 
 static bool write_controls(struct store_writer *w)
 {
+    if (atomic_load_explicit(&w->queue, memory_order_acquire) == 0)
+        return false;
+    /* They wait for the batches before them. */
+    bool ready = !w->entry_waits && (!w->tables_wait || bring_up_tables(w));
+    bool full = store_is_full(w->store);
+    if (!ready && !full && !atomic_load(&w->stop))
+        return false;
     struct control *list = take_controls(w);
     if (list == NULL)
         return false;
-    bool full = store_is_full(w->store);
     int64_t begin_us = clock_mono_us();
-    enum err e = full ? ERR_STORE_FULL : run_controls(w, &list);
-    if (!full)
+    enum err e = full ? ERR_STORE_FULL : ready ? run_controls(w, &list) : ERR_STORE_BUSY;
+    if (!full && ready)
         store_conn_ended(w->conn, 0, e == OK);
-    if (e == OK)
+    if (e == OK) {
         count_commit(w, clock_mono_us() - begin_us, 0);
-    else if (e == ERR_STORE_FULL && !full)
+        release(w);
+    } else if (e == ERR_STORE_FULL && !full) {
         enter_full(w);
+    }
     while (list != NULL) {
         struct control *c = list;
         list = c->next;
         done_with(w, c, e != OK ? e : c->result);
     }
-    w->more = true;
     return true;
 }
 
@@ -414,8 +508,10 @@ static void change_source(struct store_writer *w)
     w->has_source = w->next_source != NULL;
     if (w->has_source)
         w->source = *w->next_source;
-    w->more = w->has_source;
     w->last_records = 0;
+    if (w->has_source && !w->had_source && w->store->redo != NULL)
+        store_redo_reset(w->store->redo);
+    w->had_source = w->had_source || w->has_source;
     atomic_store(&w->changing, false);
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
@@ -486,47 +582,6 @@ void store_write_later(struct store *store, store_write_f fn, void (*done)(void 
     enqueue(store->writer, c);
 }
 
-/* ---------------------------------------------------------------- background work */
-
-static bool has_more(const struct store_writer *w)
-{
-    return w->more && w->has_source && w->source.background != NULL;
-}
-
-static bool is_background_due(const struct store_writer *w, int64_t now_us)
-{
-    if (!has_more(w) || store_is_full(w->store))
-        return false;
-    if (now_us < w->background_again_us)
-        return false;
-    return !is_pending(w) || now_us - w->background_us >= BACKGROUND_US;
-}
-
-static bool write_background(struct store_writer *w)
-{
-    const struct store_engine *engine = w->store->engine;
-    bool more = false;
-    if (!is_background_due(w, clock_mono_us()))
-        return false;
-    enum err e = engine->begin(w->conn);
-    if (e == OK) {
-        e = w->source.background(w->source.arg, w->conn, &more);
-        if (e == OK)
-            e = engine->commit(w->conn);
-        else
-            engine->rollback(w->conn);
-    }
-    store_conn_ended(w->conn, 0, e == OK);
-    w->background_us = clock_mono_us();
-    if (w->source.background_end != NULL)
-        w->source.background_end(w->source.arg, e == OK);
-    if (e == OK)
-        w->more = more;
-    else
-        w->background_again_us = again_after(w, e, "a projection of the journal");
-    return e == OK;
-}
-
 /* ---------------------------------------------------------------- the thread */
 
 static int64_t next_time(const struct store_writer *w)
@@ -534,10 +589,11 @@ static int64_t next_time(const struct store_writer *w)
     int64_t next_us = INT64_MAX;
     if (is_pending(w))
         next_us = w->batch_again_us;
+    if (w->tables_wait && w->tables_again_us < next_us &&
+        (is_due(w) || atomic_load(&w->queue) != 0))
+        next_us = w->tables_again_us;
     if (store_is_full(w->store) && w->space_us < next_us)
         next_us = w->space_us;
-    else if (has_more(w) && w->background_again_us < next_us)
-        next_us = w->background_again_us;
     return next_us;
 }
 
@@ -546,9 +602,14 @@ static bool is_over(const struct store_writer *w)
 {
     if (!atomic_load(&w->stop) || atomic_load(&w->queue) != 0)
         return false;
-    if (is_pending(w))
-        return w->tries > STOP_TRIES || store_is_full(w->store);
-    return !has_more(w) || store_is_full(w->store);
+    return !is_pending(w) || w->tries > STOP_TRIES || store_is_full(w->store);
+}
+
+/* What does not go into the tables now stays in the redo log. */
+static void finish(struct store_writer *w)
+{
+    if (w->tables_wait && w->has_source)
+        (void)!bring_up_tables(w);
 }
 
 static void *writer_main(void *arg)
@@ -560,13 +621,15 @@ static void *writer_main(void *arg)
         atomic_store(&w->wake, AWAKE);
         change_source(w);
         bool did = write_batch(w);
+        did = write_due_tables(w) || did;
         did = write_controls(w) || did;
-        did = write_background(w) || did;
         look_for_space(w, clock_mono_us());
         if (did)
             continue;
-        if (is_over(w))
+        if (is_over(w)) {
+            finish(w);
             return NULL;
+        }
         if (!w->ballast_asked) {
             w->ballast_asked = true;
             if (store_ballast_take(&w->ballast) != OK)
