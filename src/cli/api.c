@@ -62,14 +62,17 @@ bool cli_server_find(struct cli_server *s, bool needs_key)
 void cli_explain(int status, struct str body, const char *url)
 {
     static const char *const message_path[] = {"error", "message", NULL};
+    static const char *const field_path[] = {"error", "field", NULL};
     static const char *const url_path[] = {"error", "top_up_url", NULL};
     struct arena a;
     size_t offset;
-    struct str message = STR(""), top_up = STR("");
+    struct str message = STR(""), field = STR(""), top_up = STR("");
     arena_init(&a, 4096, 1u << 20);
     if (json_check(body, &offset) == OK) {
         if (json_string(&a, json_path(body, message_path), &message) != OK)
             message = STR("");
+        if (json_string(&a, json_path(body, field_path), &field) != OK)
+            field = STR("");
         if (json_string(&a, json_path(body, url_path), &top_up) != OK)
             top_up = STR("");
     }
@@ -77,7 +80,8 @@ void cli_explain(int status, struct str body, const char *url)
         cli_fail("%.*s\nTop up at %.*s", STR_ARG(message),
                  STR_ARG(top_up.n != 0 ? top_up : str_c(url)));
     else if (message.n != 0)
-        cli_fail("%.*s (HTTP %d)", STR_ARG(message), status);
+        cli_fail("%.*s%s%.*s (HTTP %d)", STR_ARG(field), field.n != 0 ? ": " : "",
+                 STR_ARG(message), status);
     else
         cli_fail("%s answered HTTP %d", url, status);
     arena_fini(&a);
