@@ -6,6 +6,7 @@
  * keys are hashed for every call. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -266,4 +267,73 @@ bool crypto_unhex(struct str s, uint8_t *p, size_t n)
         p[i] = (uint8_t)(hi << 4 | lo);
     }
     return true;
+}
+
+/* ---- passwords ---- */
+
+_Static_assert(CRYPTO_PHC_MAX >= crypto_pwhash_STRBYTES, "a PHC string fits");
+
+enum err crypto_password_hash(struct str password, int64_t memory_bytes, int64_t passes,
+                              char ret_phc[CRYPTO_PHC_MAX])
+{
+    int rc = crypto_pwhash_str_alg(ret_phc, password.p, password.n, (unsigned long long)passes,
+                                   (size_t)memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
+    return rc == 0 ? OK : ERR_LIMIT;
+}
+
+static bool phc_text(struct str phc, char text[CRYPTO_PHC_MAX])
+{
+    if (phc.n == 0 || phc.n >= CRYPTO_PHC_MAX)
+        return false;
+    memset(text, 0, CRYPTO_PHC_MAX);
+    memcpy(text, phc.p, phc.n);
+    return true;
+}
+
+bool crypto_password_is(struct str phc, struct str password)
+{
+    char text[CRYPTO_PHC_MAX];
+    return phc_text(phc, text) && crypto_pwhash_str_verify(text, password.p, password.n) == 0;
+}
+
+bool crypto_password_is_stale(struct str phc, int64_t memory_bytes, int64_t passes)
+{
+    char text[CRYPTO_PHC_MAX];
+    return !phc_text(phc, text) || crypto_pwhash_str_needs_rehash(text, (unsigned long long)passes,
+                                                                  (size_t)memory_bytes) != 0;
+}
+
+void crypto_hmac_sha1(struct str key, struct str s, uint8_t ret_mac[CRYPTO_SHA1_LEN])
+{
+    unsigned n = 0;
+    must(HMAC(EVP_sha1(), key.p, (int)key.n, (const unsigned char *)s.p, s.n, ret_mac, &n) != NULL);
+    must(n == CRYPTO_SHA1_LEN);
+}
+
+struct str crypto_base32(const uint8_t *p, size_t n, char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    size_t at = 0;
+    must(n % 5 == 0);
+    for (size_t i = 0; i < n; i += 5) {
+        uint64_t v = 0;
+        for (size_t k = 0; k < 5; k++)
+            v = v << 8 | p[i + k];
+        for (int shift = 35; shift >= 0; shift -= 5)
+            text[at++] = digits[v >> shift & 31];
+    }
+    text[at] = '\0';
+    return str_of(text, at);
+}
+
+void crypto_random_of(struct str alphabet, char *p, size_t n)
+{
+    must(alphabet.n >= 1 && alphabet.n <= 256);
+    unsigned fair = 256 / (unsigned)alphabet.n * (unsigned)alphabet.n;
+    for (size_t i = 0; i < n;) {
+        uint8_t b;
+        crypto_random(&b, 1);
+        if (b < fair)
+            p[i++] = alphabet.p[b % alphabet.n];
+    }
 }

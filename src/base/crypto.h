@@ -44,10 +44,25 @@ MUST enum err crypto_open(const uint8_t key[CRYPTO_KEY_LEN], struct str about, s
 void crypto_key_of_passphrase(struct str passphrase, const uint8_t salt[CRYPTO_SALT_LEN],
                               uint8_t ret_key[CRYPTO_KEY_LEN]);
 
+/* argon2id as a PHC string with its salt. ERR_LIMIT when the memory is not to be had. */
+#define CRYPTO_PHC_MAX 128
+MUST enum err crypto_password_hash(struct str password, int64_t memory_bytes, int64_t passes,
+                                   char ret_phc[CRYPTO_PHC_MAX]);
+bool crypto_password_is(struct str phc, struct str password);
+/* Made with other parameters than these? */
+bool crypto_password_is_stale(struct str phc, int64_t memory_bytes, int64_t passes);
+/* HMAC-SHA-1, for RFC 4226 alone. */
+#define CRYPTO_SHA1_LEN 20
+void crypto_hmac_sha1(struct str key, struct str s, uint8_t ret_mac[CRYPTO_SHA1_LEN]);
+
 /* n unbiased characters of 0-9A-Za-z. */
 void crypto_random_base62(char *p, size_t n);
 /* Fixed width, most significant first; v < 62^n. */
 void crypto_base62(uint64_t v, char *p, size_t n);
+/* RFC 4648 without padding; n is a multiple of 5. `text` takes 8n/5 characters and a NUL. */
+struct str crypto_base32(const uint8_t *p, size_t n, char *text);
+/* n unbiased characters of an alphabet of at most 256. */
+void crypto_random_of(struct str alphabet, char *p, size_t n);
 /* Lower case. `text` takes 2n characters and a NUL. */
 struct str crypto_hex(const uint8_t *p, size_t n, char *text);
 /* Either case; false unless exactly 2n digits. */

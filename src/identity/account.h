@@ -49,8 +49,7 @@ const char *identity_person_fault(struct str name);
 MUST enum err identity_verified_in(struct store_conn *conn, struct id user, int64_t wall_us,
                                    bool *ret_first);
 /* CONFLICT: somebody else's. */
-MUST enum err identity_email_set_in(struct store_conn *conn, struct id user, struct str email,
-                                    int64_t wall_us);
+MUST enum err identity_email_set_in(struct store_conn *conn, struct id user, struct str email);
 MUST enum err identity_operators_count(struct store_conn *conn, int64_t *ret_n);
 /* The person goes: address, names, password, links, sessions, second factor; keys are revoked,
  * memberships end, a personal team is closed. What was spent stays. CONFLICT while he is the last

@@ -104,7 +104,7 @@ enum err identity_user_create_in(struct identity *identity, struct store_conn *c
     enum err e = store_run(conn, SQL_IDENTITY_USER_INSERT, NULL, "tttii", u, str_of(text, n),
                            str_of(key, n), (int64_t)is_operator, wall_us);
     if (e == OK)
-        e = store_run(conn, SQL_IDENTITY_TEAM_INSERT, NULL, "ttti", t, STR("personal"), u, wall_us);
+        e = store_run(conn, SQL_IDENTITY_TEAM_INSERT, NULL, "ttti", t, STR("Personal"), u, wall_us);
     if (e == OK)
         e = store_run(conn, SQL_IDENTITY_MEMBER_INSERT, NULL, "ttti", t, u, STR("owner"), wall_us);
     if (e != OK)
@@ -347,6 +347,29 @@ enum err identity_key_revoke_in(struct identity *identity, struct store_conn *co
     char key_text[ID_TEXT_MAX], team_text[ID_TEXT_MAX];
     return store_run(conn, SQL_IDENTITY_KEY_REVOKE, NULL, "tti", id_text("key_", key, key_text),
                      id_text("team_", team, team_text), at_us);
+}
+
+enum err identity_keys_revoke_in(struct identity *identity, struct store_conn *conn, struct id team,
+                                 struct id user, int64_t at_us)
+{
+    char team_text[ID_TEXT_MAX], user_text[ID_TEXT_MAX];
+    struct str t = id_text("team_", team, team_text), u = id_text("usr_", user, user_text);
+    struct store_query *q = NULL;
+    must(!id_is_zero(team) || !id_is_zero(user));
+    struct change *c = change_new(identity, set_revoked);
+    c->at_us = at_us;
+    store_on_end(conn, change_end, c);
+    enum err e;
+    if (id_is_zero(team))
+        e = store_start(conn, SQL_IDENTITY_REVOKE_OF_USER, &q, "ti", u, at_us);
+    else if (id_is_zero(user))
+        e = store_start(conn, SQL_IDENTITY_REVOKE_OF_TEAM, &q, "ti", t, at_us);
+    else
+        e = store_start(conn, SQL_IDENTITY_REVOKE_OF_MEMBER, &q, "tti", t, u, at_us);
+    if (e == OK)
+        e = collect_macs(q, c);
+    store_finish(&q);
+    return e;
 }
 
 /* The row as it is now takes the place of what memory has. */

@@ -35,6 +35,8 @@ struct identity *identity_new(struct store *store, const struct identity_options
     identity->session_idle_us = idle != 0 ? idle : SESSION_IDLE_US;
     identity->session_max_us = most != 0 ? most : SESSION_MAX_US;
     identity->table = identity_table_new(options->keys_max);
+    identity->hasher = identity_hasher_new(options);
+    identity->brake = identity_brake_new();
     return identity;
 }
 
@@ -43,6 +45,8 @@ void identity_free(struct identity **identity)
     if (*identity == NULL)
         return;
     identity_table_free(&(*identity)->table);
+    identity_hasher_free(&(*identity)->hasher);
+    identity_brake_free(&(*identity)->brake);
     mem_wipe((*identity)->pepper, CRYPTO_KEY_LEN);
     mem_wipe((*identity)->seal, CRYPTO_KEY_LEN);
     mem_free(*identity);

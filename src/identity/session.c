@@ -56,17 +56,15 @@ static struct str clean(struct str s, size_t max, char *text)
     return str_of(text, n);
 }
 
-static enum err personal_team(struct store_conn *conn, struct str user, char text[ID_TEXT_MAX],
-                              struct str *ret_team)
+enum err identity_personal_team(struct store_conn *conn, struct id user, struct id *ret_team)
 {
+    char text[ID_TEXT_MAX];
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_SESSION_PERSONAL_TEAM, &q, "t", user);
+    enum err e = store_start(conn, SQL_SESSION_PERSONAL_TEAM, &q, "t", id_text("usr_", user, text));
     if (e == OK)
         e = store_step(q);
-    if (e == OK) {
-        struct id team = identity_column_id("team_", q, 0);
-        *ret_team = id_text("team_", team, text);
-    }
+    if (e == OK)
+        *ret_team = identity_column_id("team_", q, 0);
     store_finish(&q);
     return e == ERR_END ? ERR_NOT_FOUND : e;
 }
@@ -78,14 +76,14 @@ enum err identity_session_start_in(struct identity *identity, struct store_conn 
     char id[ID_TEXT_MAX], user[ID_TEXT_MAX], team[ID_TEXT_MAX], address[ADDRESS_MAX],
         agent[AGENT_MAX];
     uint8_t mac[CRYPTO_HASH_LEN];
-    struct id session = id_new(wall_us);
-    struct str u = id_text("usr_", spec->user, user), t = id_text("team_", spec->team, team);
-    enum err e = id_is_zero(spec->team) ? personal_team(conn, u, team, &t) : OK;
+    struct id session = id_new(wall_us), current = spec->team;
+    enum err e = id_is_zero(current) ? identity_personal_team(conn, spec->user, &current) : OK;
     if (e != OK)
         return e;
     make_token(identity, ret_text, mac);
-    e = store_run(conn, SQL_SESSION_INSERT, NULL, "tttbitti", id_text("sess_", session, id), u, t,
-                  mac_str(mac), (int64_t)spec->cookie, clean(spec->address, ADDRESS_MAX, address),
+    e = store_run(conn, SQL_SESSION_INSERT, NULL, "tttbitti", id_text("sess_", session, id),
+                  id_text("usr_", spec->user, user), id_text("team_", current, team), mac_str(mac),
+                  (int64_t)spec->cookie, clean(spec->address, ADDRESS_MAX, address),
                   clean(spec->user_agent, AGENT_MAX, agent), wall_us);
     if (e == OK)
         *ret_session = session;

@@ -63,6 +63,18 @@ WHERE id = $1 AND team_id = $2 AND (revoked_us = 0 OR revoked_us > $8) RETURNING
 UPDATE api_key SET revoked_us = $3
 WHERE id = $1 AND team_id = $2 AND (revoked_us = 0 OR revoked_us > $3);
 
+-- name: IDENTITY_REVOKE_OF_USER
+UPDATE api_key SET revoked_us = $2
+WHERE user_id = $1 AND (revoked_us = 0 OR revoked_us > $2) RETURNING mac;
+
+-- name: IDENTITY_REVOKE_OF_TEAM
+UPDATE api_key SET revoked_us = $2
+WHERE team_id = $1 AND (revoked_us = 0 OR revoked_us > $2) RETURNING mac;
+
+-- name: IDENTITY_REVOKE_OF_MEMBER
+UPDATE api_key SET revoked_us = $3
+WHERE team_id = $1 AND user_id = $2 AND (revoked_us = 0 OR revoked_us > $3) RETURNING mac;
+
 -- name: IDENTITY_KEY_CAP
 UPDATE api_key SET cap_id = $2 WHERE id = $1;
 
