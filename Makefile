@@ -27,7 +27,7 @@ endif
 
 # ---------------------------------------------------------------- flags
 
-PKGS   := libuv openssl libsodium sqlite3 libpq inih libcurl
+PKGS   := libuv openssl libsodium sqlite3 libpq inih libcurl libqrencode
 # -isystem, so that our warnings are not asked of other people's headers.
 PKG_CF := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
 PKG_LD := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

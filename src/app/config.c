@@ -346,6 +346,14 @@ enum err config_check(const struct config *c, struct buf *report)
         buf_add(report, STR("[gateway] prompt_bytes_per_token must be from 1 to 16\n"));
     if (c->gateway_default_output_tokens < 1)
         buf_add(report, STR("[gateway] default_output_tokens must be 1 or more\n"));
+    if (c->login_password_passes < 1 || c->login_password_passes > 100 ||
+        c->login_password_memory < 8192 || c->login_password_memory > (INT64_C(4) << 30))
+        buf_add(report, STR("[login] password_memory must be from 8K to 4G, password_passes from 1 "
+                            "to 100\n"));
+    if (c->login_passwords_at_once < 1 || c->login_passwords_at_once > 64)
+        buf_add(report, STR("[login] passwords_at_once must be from 1 to 64\n"));
+    if (c->login_session_idle < 60 * US_PER_S || c->login_session_max < c->login_session_idle)
+        buf_add(report, STR("[login] session_idle must be 60s or more, session_max not less\n"));
     if (c->gateway_attempts_max < 1)
         buf_add(report, STR("[gateway] attempts_max must be 1 or more\n"));
     if (c->server_threads > 256)

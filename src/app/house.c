@@ -179,8 +179,14 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
 
 static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
 {
-    struct identity_options io = {.key_prefix = h->config->brand_key_prefix,
-                                  .keys_max = KEYS_IN_MEMORY};
+    const struct config *c = h->config;
+    struct identity_options io = {.key_prefix = c->brand_key_prefix,
+                                  .keys_max = KEYS_IN_MEMORY,
+                                  .session_idle_us = c->login_session_idle,
+                                  .session_max_us = c->login_session_max,
+                                  .password_memory_bytes = c->login_password_memory,
+                                  .password_passes = c->login_password_passes,
+                                  .password_at_once = c->login_passwords_at_once};
     struct catalog_options co = {.attach = gateway_provider_attach,
                                  .detach = gateway_provider_detach};
     struct limits_options lo = house_limits(h->config);
@@ -189,8 +195,9 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
         e = store_secret(h->store, "seal", co.seal, why);
     if (e != OK)
         return e;
+    memcpy(io.seal, co.seal, sizeof(io.seal));
     h->identity = identity_new(h->store, &io);
-    mem_wipe(io.pepper, sizeof(io.pepper));
+    mem_wipe(&io, sizeof(io));
     e = limits_new(h->store, &lo, &h->limits);
     if (e != OK)
         return e;

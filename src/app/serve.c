@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "console/console.h"
+#include "control/account.h"
 #include "control/routes.h"
 #include "identity/session.h"
 #include "observe/observe.h"
@@ -372,7 +373,23 @@ static struct str listens_on(const struct server *s, size_t slot, const char *ad
     return loop_addr_text(&addr, true, text);
 }
 
-static void tell_start(const struct server *s, int64_t began_us)
+/* A house without operators prints a link, good once and for this run, that makes the first. It
+ * goes to the terminal alone: the log is read by others. */
+static void tell_setup(struct server *s)
+{
+    char token[IDENTITY_LINK_TEXT_MAX], text[LOOP_ADDR_TEXT_MAX];
+    const struct config *c = s->house.config;
+    if (control_setup_begin(&s->house.control, token) != OK)
+        return;
+    if (c->server_public_url[0] != '\0')
+        printf("set up its first operator at %s/setup?token=%s\n", s->house.public_url, token);
+    else
+        printf("set up its first operator at http://%.*s/setup?token=%s\n",
+               STR_ARG(listens_on(s, 0, c->server_listen, text)), token);
+    mem_wipe(token, sizeof(token));
+}
+
+static void tell_start(struct server *s, int64_t began_us)
 {
     const struct house *h = &s->house;
     char text[LOOP_ADDR_TEXT_MAX];
@@ -381,6 +398,7 @@ static void tell_start(const struct server *s, int64_t began_us)
     if (h->config->server_tls_listen[0] != '\0')
         printf("tollgate listens on https://%.*s\n",
                STR_ARG(listens_on(s, 1, h->config->server_tls_listen, text)));
+    tell_setup(s);
     fflush(stdout);
     observe_say("info", "started", "ready in %lld ms; %d loops; database %s",
                 (long long)((clock_mono_us() - began_us) / 1000), (int)s->lanes_n,

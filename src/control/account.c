@@ -35,17 +35,24 @@ struct str control_email_key(struct arena *a, struct str email)
 
 /* ---- passwords ---- */
 
-enum err control_password_check(struct control *c, const struct control_who *who,
-                                struct http_reply *reply, struct str password,
-                                struct identity_profile *ret_profile)
+enum err control_profile(struct control *c, const struct control_who *who, struct http_reply *reply,
+                         struct identity_profile *ret_profile)
 {
     struct store_conn *conn = NULL;
-    bool good = false, stale = false;
     enum err e = store_reader_begin(c->store, &conn);
     if (e != OK)
         return e;
     e = identity_profile_by_id(conn, reply->arena, who->user, ret_profile);
     store_reader_end(&conn);
+    return e;
+}
+
+enum err control_password_check(struct control *c, const struct control_who *who,
+                                struct http_reply *reply, struct str password,
+                                struct identity_profile *ret_profile)
+{
+    bool good = false, stale = false;
+    enum err e = control_profile(c, who, reply, ret_profile);
     if (e != OK || ret_profile->password.n == 0)
         return e;
     struct str key = control_email_key(reply->arena, ret_profile->email);
@@ -142,8 +149,7 @@ enum err control_mail_in(struct control *c, struct store_conn *conn, const struc
 /* ---- signing in ---- */
 
 enum err control_sign_in_in(struct control *c, struct store_conn *conn,
-                            const struct http_request *r, int64_t now_us,
-                            struct control_sign_in *s)
+                            const struct http_request *r, int64_t now_us, struct control_sign_in *s)
 {
     struct identity_profile p;
     struct arena a;

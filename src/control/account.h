@@ -21,6 +21,8 @@ struct str control_email_key(struct arena *a, struct str email);
 MUST enum err control_password_check(struct control *c, const struct control_who *who,
                                      struct http_reply *reply, struct str password,
                                      struct identity_profile *ret_profile);
+MUST enum err control_profile(struct control *c, const struct control_who *who,
+                              struct http_reply *reply, struct identity_profile *ret_profile);
 /* VALIDATION_FAILED with the field. */
 MUST enum err control_password_new(struct control *c, struct http_reply *reply, const char *field,
                                    struct str password, char ret_phc[IDENTITY_PHC_MAX]);
@@ -37,6 +39,13 @@ MUST enum err control_audit_user_in(struct store_conn *conn, const struct http_r
                                     int64_t now_us);
 /* {"id","email","name",…} */
 void control_user_json(struct buf *b, const char *key, const struct identity_profile *p);
+/* {"user","csrf_token"} */
+MUST enum err control_signed_in_json(struct control *c, struct id user, struct id session,
+                                     struct http_reply *reply);
+/* Who signed up by an invitation (its id) becomes a member, if it still stands. */
+MUST enum err control_invitation_join_in(struct control *c, struct store_conn *conn,
+                                         const struct http_request *r, struct str invitation,
+                                         const struct identity_profile *p, int64_t now_us);
 /* What GET /api/me answers. */
 MUST enum err control_me_json(struct control *c, struct store_conn *conn, struct arena *a,
                               const struct control_who *who, struct buf *b);

@@ -37,6 +37,8 @@ struct control {
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;
     struct nano intro_credit;
+    uint8_t setup_hash[CRYPTO_HASH_LEN]; /* of the link that makes the first operator */
+    bool setup_open;
     char brand_key_member[64]; /* "tollgateApiKey" */
     const char *metrics_token; /* "": loopback peers only */
     _Atomic bool ready;

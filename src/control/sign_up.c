@@ -1,5 +1,5 @@
-/* Making accounts: signing up, links in mails, the first operator. What depends on whether an address
- * has an account is done behind the answer, so that neither it nor its time tells. */
+/* Making accounts: signing up, links in mails, the first operator. What depends on whether an
+ * address has an account is done behind the answer, so that neither it nor its time tells. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "control/account.h"
@@ -85,13 +85,12 @@ static enum err mail_link(struct later *l, struct store_conn *conn,
     enum err e = identity_link_make_in(l->c->identity, conn, &link, l->now_us, token);
     if (e != OK)
         return e;
-    struct control_mail m = {
-        .name = name,
-        .to = spec->email,
-        .vars = {.path = arena_printf(&l->arena, "%s?token=%s", page, token),
-                 .name = spec->name,
-                 .address = spec->email,
-                 .hours = hours}};
+    struct control_mail m = {.name = name,
+                             .to = spec->email,
+                             .vars = {.path = arena_printf(&l->arena, "%s?token=%s", page, token),
+                                      .name = spec->name,
+                                      .address = spec->email,
+                                      .hours = hours}};
     return control_mail_in(l->c, conn, &m, l->now_us);
 }
 

@@ -163,15 +163,15 @@ static enum err by_session(struct control *c, const struct http_request *r,
     return OK;
 }
 
-static enum err role_in(struct control *c, struct id team, struct id user,
-                        enum identity_role *ret_role)
+enum err control_role_in(struct control *c, struct control_who *who)
 {
     struct store_conn *conn = NULL;
     enum err e = store_reader_begin(c->store, &conn);
-    if (e == OK)
-        e = identity_member_role(conn, team, user, ret_role);
-    if (conn != NULL)
-        store_reader_end(&conn);
+    if (e != OK)
+        return e;
+    e = identity_member_role(conn, who->team, who->user, &who->role);
+    store_reader_end(&conn);
+    who->permissions = identity_role_permissions(who->role);
     return e;
 }
 
@@ -190,9 +190,8 @@ static enum err by_key(struct control *c, const struct http_request *r, struct c
     who->team = key->team;
     who->scopes = key->scopes;
     identity_key_unref(&key);
-    e = role_in(c, who->team, who->user, &who->role);
-    who->permissions = identity_role_permissions(who->role) &
-                       identity_scopes_permissions(who->scopes);
+    e = control_role_in(c, who);
+    who->permissions &= identity_scopes_permissions(who->scopes);
     return e == ERR_NOT_FOUND ? ERR_INVALID_API_KEY : e;
 }
 
@@ -220,10 +219,8 @@ static enum err in_path(struct control *c, const struct http_request *r, struct 
     struct id team;
     if (!id_parse("team_", r->params[0], &team))
         return ERR_NOT_FOUND;
-    enum err e = role_in(c, team, who->user, &who->role);
     who->team = team;
-    who->permissions = identity_role_permissions(who->role);
-    return e;
+    return control_role_in(c, who);
 }
 
 static enum err has_need(struct control *c, const struct http_request *r, enum control_need need,

@@ -51,6 +51,9 @@ static inline bool control_may(const struct control_who *who, enum identity_may 
 MUST enum err control_who(struct control *c, const struct http_request *r, struct http_reply *reply,
                           enum control_need need, struct control_who *ret_who);
 
+/* The role in who->team, and what it permits. NOT_FOUND for who is no member. */
+MUST enum err control_role_in(struct control *c, struct control_who *who);
+
 /* A handler of lane ASK: who may do it is settled. */
 typedef enum err (*control_ask_f)(struct control *c, const struct control_who *who,
                                   const struct http_request *r, struct http_reply *reply);

@@ -45,7 +45,7 @@ enum err control_write_run(struct control_write *w)
 {
     struct str idem = http_request_header(w->r, STR("idempotency-key"));
     enum err e = OK;
-    if (idem.p != NULL)
+    if (idem.p != NULL && !w->secret)
         e = idempotency_key_make(&w->idem, w->who->team, idem, w->r->path, w->r->body);
     if (e != OK) {
         w->reply->field = STR("Idempotency-Key");

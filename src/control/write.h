@@ -27,6 +27,7 @@ struct control_write {
     void (*json)(struct control_write *w, bool first, struct buf *b);
     const char *action; /* "key.create"; NULL: no audit */
     int status; /* of the answer: 0 means 200, or 204 without json */
+    bool secret; /* no Idempotency-Key: no copy of the answer is kept */
     /* Of the audit: filled before or by `work`. */
     char object[ID_TEXT_MAX];
     struct str change; /* a JSON object; empty: {} */

@@ -20,8 +20,8 @@ struct identity_brake {
     struct entry entries[SETS][WAYS];
 };
 
-/* So many cost nothing, then the delay doubles with each up to the most; all is forgotten after a while
- * without any. */
+/* So many cost nothing, then the delay doubles with each up to the most; all is forgotten after a
+ * while without any. */
 static const struct {
     uint32_t at_first;
     int64_t first_us, most_us, forget_us;

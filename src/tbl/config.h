@@ -68,6 +68,11 @@
     CONF(limits, user_max_tokens, INT, "0", "output tokens per request; 0: any")                   \
     CONF(limits, global_rpm, INT, "10000", "requests per minute of everybody; 0: off")             \
     CONF(limits, global_burst, INT, "1000", "requests at once of everybody")                       \
+    CONF(login, password_memory, SIZE, "46M", "of argon2id; 19M or more")                          \
+    CONF(login, password_passes, INT, "1", "of argon2id; 2 with 19M")                              \
+    CONF(login, passwords_at_once, INT, "2", "hashes that are computed at the same time")          \
+    CONF(login, session_idle, TIME, "7d", "a session that is not used ends after")                 \
+    CONF(login, session_max, TIME, "30d", "any session ends after")                                \
     CONF(signup, mode, SIGNUP, "open", "open, invitation or closed")                               \
     CONF(credit, intro, USD, "10", "granted once per verified e-mail address; 0: none")            \
     CONF(smtp, url, STR, "",                                                                       \

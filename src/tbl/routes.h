@@ -39,6 +39,85 @@
           "another key")                                                                           \
     ROUTE(API_KEYS_REVOKE, "POST", "/api/keys/{id}/revoke", ASK, control_keys_revoke, 65536,       \
           KEYS_WRITE, "ends a key at once")                                                        \
+    ROUTE(AUTH_OPTIONS, "GET", "/api/auth/options", ASK, control_auth_options, 0, NONE,            \
+          "what signing in takes here")                                                            \
+    ROUTE(AUTH_SIGNUP, "POST", "/api/auth/signup", ASK, control_auth_signup, 16384, NONE,          \
+          "an account")                                                                            \
+    ROUTE(AUTH_VERIFY, "POST", "/api/auth/verify", ASK, control_auth_verify, 16384, NONE,          \
+          "the link of a mail")                                                                    \
+    ROUTE(AUTH_RESEND, "POST", "/api/auth/resend", ASK, control_auth_resend, 16384, NONE,          \
+          "that link again")                                                                       \
+    ROUTE(AUTH_FORGOT, "POST", "/api/auth/forgot", ASK, control_auth_forgot, 16384, NONE,          \
+          "a link for another password")                                                           \
+    ROUTE(AUTH_RESET, "POST", "/api/auth/reset", ASK, control_auth_reset, 16384, NONE,             \
+          "another password")                                                                      \
+    ROUTE(AUTH_SETUP, "POST", "/api/auth/setup", ASK, control_auth_setup, 16384, NONE,             \
+          "the first operator")                                                                    \
+    ROUTE(AUTH_LOGIN, "POST", "/api/auth/login", ASK, control_auth_login, 16384, NONE,             \
+          "a session")                                                                             \
+    ROUTE(AUTH_LOGOUT, "POST", "/api/auth/logout", ASK, control_auth_logout, 16384, SELF,          \
+          "its end")                                                                               \
+    ROUTE(AUTH_PASSWORD, "POST", "/api/auth/password", ASK, control_auth_password, 16384, SELF,    \
+          "changes the password")                                                                  \
+    ROUTE(AUTH_EMAIL, "POST", "/api/auth/email", ASK, control_auth_email, 16384, SELF,             \
+          "changes the address")                                                                   \
+    ROUTE(AUTH_SESSIONS, "GET", "/api/auth/sessions", ASK, control_auth_sessions, 0, SELF,         \
+          "where one is signed in")                                                                \
+    ROUTE(AUTH_SESSION_END, "DELETE", "/api/auth/sessions/{id}", ASK, control_auth_session_end, 0, \
+          SELF, "signs one out")                                                                   \
+    ROUTE(TOTP_START, "POST", "/api/auth/totp/start", ASK, control_totp_start, 16384, SELF,        \
+          "a secret for an app")                                                                   \
+    ROUTE(TOTP_CONFIRM, "POST", "/api/auth/totp/confirm", ASK, control_totp_confirm, 16384, SELF,  \
+          "two-step sign-in on")                                                                   \
+    ROUTE(TOTP_DISABLE, "POST", "/api/auth/totp/disable", ASK, control_totp_disable, 16384, SELF,  \
+          "and off")                                                                               \
+    ROUTE(TOTP_RECOVERY, "POST", "/api/auth/totp/recovery", ASK, control_totp_recovery, 16384,     \
+          SELF, "new recovery codes")                                                              \
+    ROUTE(AUTH_DEVICE, "POST", "/api/auth/device", ASK, control_auth_device, 16384, NONE,          \
+          "a device asks to be let in")                                                            \
+    ROUTE(AUTH_TOKEN, "POST", "/api/auth/token", ASK, control_auth_token, 16384, NONE,             \
+          "and whether it may")                                                                    \
+    ROUTE(DEVICE_GET, "GET", "/api/auth/device/{user_code}", ASK, control_device_get, 0, SELF,     \
+          "which device asks")                                                                     \
+    ROUTE(DEVICE_DECIDE, "POST", "/api/auth/device/decide", ASK, control_device_decide, 16384,     \
+          SELF, "lets it in or not")                                                               \
+    ROUTE(API_ME, "GET", "/api/me", ASK, control_api_me, 0, SELF, "who is signed in")              \
+    ROUTE(API_ME_EDIT, "PATCH", "/api/me", ASK, control_api_me_edit, 16384, SELF,                  \
+          "name and company")                                                                      \
+    ROUTE(API_ME_TEAM, "POST", "/api/me/team", ASK, control_api_me_team, 16384, SELF,              \
+          "the current team")                                                                      \
+    ROUTE(API_ME_DELETE, "DELETE", "/api/me", ASK, control_api_me_delete, 16384, SELF,             \
+          "the person goes")                                                                       \
+    ROUTE(TEAMS_LIST, "GET", "/api/teams", ASK, control_teams_list, 0, SELF, "one's teams")        \
+    ROUTE(TEAM_CREATE, "POST", "/api/teams", ASK, control_team_create, 16384, SELF,                \
+          "another team")                                                                          \
+    ROUTE(TEAM_GET, "GET", "/api/teams/{id}", ASK, control_team_get, 0, TEAM_READ, "one team")     \
+    ROUTE(TEAM_EDIT, "PATCH", "/api/teams/{id}", ASK, control_team_edit, 16384, TEAM_WRITE,        \
+          "its name")                                                                              \
+    ROUTE(TEAM_DELETE, "DELETE", "/api/teams/{id}", ASK, control_team_delete, 16384, TEAM_OWN,     \
+          "its end")                                                                               \
+    ROUTE(TEAM_TRANSFER, "POST", "/api/teams/{id}/transfer", ASK, control_team_transfer, 16384,    \
+          TEAM_OWN, "to another owner")                                                            \
+    ROUTE(MEMBERS_LIST, "GET", "/api/teams/{id}/members", ASK, control_members_list, 0, TEAM_READ, \
+          "who belongs to it")                                                                     \
+    ROUTE(MEMBER_EDIT, "PATCH", "/api/teams/{id}/members/{user_id}", ASK, control_member_edit,     \
+          16384, MEMBERS_WRITE, "role and cap")                                                    \
+    ROUTE(MEMBER_DELETE, "DELETE", "/api/teams/{id}/members/{user_id}", ASK,                       \
+          control_member_delete, 0, TEAM_READ, "removes one, or leaves")                           \
+    ROUTE(INVITATIONS_LIST, "GET", "/api/teams/{id}/invitations", ASK, control_invitations_list,   \
+          0, MEMBERS_WRITE, "who was invited")                                                     \
+    ROUTE(INVITATION_CREATE, "POST", "/api/teams/{id}/invitations", ASK,                           \
+          control_invitation_create, 16384, MEMBERS_WRITE, "invites by mail")                      \
+    ROUTE(INVITATION_DELETE, "DELETE", "/api/teams/{id}/invitations/{invitation_id}", ASK,         \
+          control_invitation_delete, 0, MEMBERS_WRITE, "takes it back")                            \
+    ROUTE(INVITATION_GET, "GET", "/api/invitations/{token}", ASK, control_invitation_get, 0, NONE, \
+          "what a link invites to")                                                                \
+    ROUTE(INVITATION_ACCEPT, "POST", "/api/invitations/{token}/accept", ASK,                       \
+          control_invitation_accept, 16384, SELF, "joins")                                         \
+    ROUTE(AUDIT_LIST, "GET", "/api/audit", ASK, control_audit_list, 0, AUDIT_READ,                 \
+          "who did what in the team")                                                              \
+    ROUTE(ADMIN_AUDIT, "GET", "/api/admin/audit", ASK, control_admin_audit_list, 0, OPERATOR,      \
+          "who did what in the house")                                                             \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \

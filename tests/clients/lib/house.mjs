@@ -38,20 +38,25 @@ function start(program, args, pattern) {
   child.ended = new Promise((done) => child.once('close', (code, signal) => done({ code, signal })));
   return new Promise((done, failed) => {
     let text = '';
+    child.out = () => text;
     child.once('exit', (code) => failed(new Error(`${program} ended with ${code}: ${child.log}`)));
     child.stdout.on('data', (d) => {
       text += d;
       const found = pattern.exec(text);
-      if (found) done({ child, at: found[1] });
+      if (found) done({ child, found, at: found[1] });
     });
   });
 }
 
 export async function startSandbox(...args) {
-  const { child, at } = await start(sandboxProgram, ['--listen', '127.0.0.1:0', ...args], /listening on (\S+)\n/);
-  const url = `http://${at}`;
+  const mails = args.includes('--smtp');
+  const { child, found } = await start(sandboxProgram, ['--listen', '127.0.0.1:0', ...args],
+    mails ? /listening on (\S+)\n.*takes mail on (\S+)\n/s : /listening on (\S+)\n/);
+  const url = `http://${found[1]}`;
   return {
     url,
+    smtp: found[2],
+    inbox: async () => (await fetch(`${url}/sandbox/inbox`)).json(),
     ledger: async () => (await fetch(`${url}/sandbox/ledger`)).json(),
     requests: async () => (await fetch(`${url}/sandbox/requests`)).json(),
     stop: () => { child.kill(); return child.ended; },
@@ -92,15 +97,16 @@ export class House {
   secrets = [UPSTREAM_KEY, PROMPT, PASSPHRASE];
   log = '';
 
-  // options: upstream (URL with path), kind, config (lines), credit, free (no limits, default yes)
+  // options: upstream (URL with path), kind, config (lines), credit, limited, mail (to the sandbox)
   static async start(options = {}) {
     const h = new House();
     h.dir = mkdtempSync(join(tmpdir(), 'tollgate-'));
     h.data = join(h.dir, 'data');
     h.config = join(h.dir, 'config');
     const limits = options.limited ? [] : ['[limits]', 'user_rpm = 0', 'global_rpm = 0'];
-    writeFileSync(h.config, ['[store]', 'ballast = 0', '[server]', 'threads = 2', ...limits, ...(options.config ?? [])].join('\n') + '\n');
-    if (!options.upstream) h.sandbox = await startSandbox();
+    if (!options.upstream) h.sandbox = await startSandbox(...(options.mail ? ['--smtp', '127.0.0.1:0'] : []));
+    const mail = options.mail ? ['[smtp]', `url = smtp://${h.sandbox.smtp}`, 'from = house@example.com'] : [];
+    writeFileSync(h.config, ['[store]', 'ballast = 0', '[server]', 'threads = 2', ...limits, ...mail, ...(options.config ?? [])].join('\n') + '\n');
     await h.serve();
     const upstream = options.upstream ?? `${h.sandbox.url}/api/v1`;
     h.user = await h.json('admin', 'user', 'create', '--email', 'demo@example.com', '--credit', options.credit ?? '10');
