@@ -7,7 +7,7 @@ export function Gate({ title, note, children, foot, wide }: { title: ReactNode; 
   return (
     <div className="relative flex min-h-dvh flex-col overflow-hidden">
       <div aria-hidden className="pointer-events-none absolute inset-x-0 top-0 h-80 bg-gradient-to-b from-brand/10 to-transparent" />
-      <header className="relative px-5 py-5 sm:px-8"><Link href="/" aria-label="To the start" className="inline-block"><Brand /></Link></header>
+      <header className="relative px-5 py-5 sm:px-8"><Link href="/" className="inline-block"><Brand /></Link></header>
       <main className="relative flex flex-1 items-start justify-center px-4 pb-16 pt-[6vh]">
         <div className={`w-full ${wide ? 'max-w-lg' : 'max-w-[25rem]'}`}>
           <div className="rounded-xl border border-line bg-panel p-6 shadow-pop sm:p-8">

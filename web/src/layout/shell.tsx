@@ -16,7 +16,8 @@ import { ThemeButton } from './theme-button';
 import { operator, places, settings, type Place } from './nav';
 import { useShortcuts } from './shortcuts';
 
-const Palette = lazy(() => import('./palette'));
+const palettePage = () => import('./palette');
+const Palette = lazy(palettePage);
 const NewTeam = lazy(() => import('@/pages/new-team'));
 
 function NavLink({ place, at, onGo }: { place: Place; at: string; onGo?: () => void }) {
@@ -38,9 +39,9 @@ function TeamSwitch({ onNew }: { onNew: () => void }) {
   };
   return (
     <Menu align="start" trigger={
-      <button type="button" aria-label={`Team: ${team.name}. Change team`} className="flex w-full items-center gap-2.5 rounded-md border border-line bg-panel px-2.5 py-2 text-left shadow-card hover:bg-sunk">
+      <button type="button" className="flex w-full items-center gap-2.5 rounded-md border border-line bg-panel px-2.5 py-2 text-left shadow-card hover:bg-sunk">
         <span className="grid size-6 shrink-0 place-items-center rounded bg-brand/15 text-xs font-semibold text-brand-ink" aria-hidden>{team.name.slice(0, 1).toUpperCase()}</span>
-        <span className="min-w-0 flex-1 truncate font-medium">{team.name}</span>
+        <span className="min-w-0 flex-1 truncate font-medium"><span className="sr-only">Team: </span>{team.name}</span>
         <ChevronsUpDown className="size-3.5 shrink-0 text-faint" aria-hidden />
       </button>
     } entries={[
@@ -71,9 +72,9 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
   };
   return (
     <Menu align="start" trigger={
-      <button type="button" aria-label={`Account: ${user.email}`} className="flex min-w-0 flex-1 items-center gap-2.5 rounded-md px-2 py-1.5 text-left hover:bg-sunk">
+      <button type="button" className="flex min-w-0 flex-1 items-center gap-2.5 rounded-md px-2 py-1.5 text-left hover:bg-sunk">
         <span className="grid size-7 shrink-0 place-items-center rounded-full bg-sunk text-sm font-semibold text-soft ring-1 ring-line" aria-hidden>{(user.name || user.email).slice(0, 1).toUpperCase()}</span>
-        <span className="min-w-0 flex-1"><span className="block truncate text-sm font-medium leading-4">{user.name || user.email.split('@')[0]}</span><span className="block truncate text-xs text-faint">{user.email}</span></span>
+        <span className="min-w-0 flex-1"><span className="sr-only">Account: </span><span className="block truncate text-sm font-medium leading-4">{user.name || user.email.split('@')[0]}</span><span className="block truncate text-xs text-faint">{user.email}</span></span>
       </button>
     } entries={[
       ...settings.map((s) => ({ label: s.name, icon: s.icon, onSelect: () => go(s.to) })),
@@ -89,7 +90,7 @@ function Sidebar({ onGo, onPalette, onHelp, onNewTeam }: { onGo?: () => void; on
   return (
     <div className="flex h-full flex-col">
       <div className="space-y-3 p-4 pb-3">
-      <Link href="/" onClick={onGo} className="block px-1.5 py-1" aria-label="Home"><Brand /></Link>
+      <Link href="/" onClick={onGo} className="block px-1.5 py-1"><Brand /></Link>
       <TeamSwitch onNew={onNewTeam} />
       <button type="button" onClick={onPalette} className="flex h-9 w-full items-center gap-2.5 rounded-md border border-line bg-sunk/60 px-2.5 text-base text-faint hover:border-line-strong hover:text-soft">
         <Search className="size-4" aria-hidden /><span className="flex-1 text-left">Go to…</span><Kbd>⌘K</Kbd>
@@ -121,6 +122,7 @@ export default function Shell({ children }: { children: ReactNode }) {
   const [at] = useLocation();
   const help = useShortcuts(() => setPalette((o) => !o));
   useEffect(() => { setDrawer(false); window.scrollTo(0, 0); }, [at]);
+  useEffect(() => { const t = setTimeout(() => void palettePage(), 1500); return () => clearTimeout(t); }, []); // there when it is wanted
   const sidebar = <Sidebar onPalette={() => { setDrawer(false); setPalette(true); }} onHelp={help.open} onNewTeam={() => { setDrawer(false); setNewTeam(true); }} onGo={() => setDrawer(false)} />;
   return (
     <div className="min-h-dvh lg:pl-64">
@@ -138,7 +140,7 @@ export default function Shell({ children }: { children: ReactNode }) {
             </RDialog.Content>
           </RDialog.Portal>
         </RDialog.Root>
-        <Link href="/" aria-label="Home" className="min-w-0 flex-1"><Brand /></Link>
+        <Link href="/" className="min-w-0 flex-1"><Brand /></Link>
         <Button look="quiet" size="icon" aria-label="Search and commands" onClick={() => setPalette(true)}><Search className="size-4" aria-hidden /></Button>
       </header>
       <main id="main" className="mx-auto w-full max-w-6xl px-4 py-6 sm:px-8 sm:py-8">{children}</main>

@@ -46,10 +46,10 @@ export default function Keys() {
         </div>
         <Table label="API keys" rows={list.rows} {...paged(list)} id={(k) => k.id}
           empty={<Empty icon={KeyRound} title={status === 'active' ? 'No keys yet' : 'None'} action={status === 'active' && create}>{status === 'active' ? 'With a key, your programs call models and spend this team\'s credit.' : 'No key has this status.'}</Empty>} columns={[
-            { head: 'Name', cell: (k) => <div className="min-w-0"><p className="truncate font-medium">{k.name}</p><p className="font-mono text-xs text-faint">{k.key_display}</p></div> },
+            { head: 'Name', sort: (k) => k.name, cell: (k) => <div className="min-w-0"><p className="truncate font-medium">{k.name}</p><p className="font-mono text-xs text-faint">{k.key_display}</p></div> },
             { head: 'May', phone: 'hide', cell: (k) => <span className="flex flex-wrap gap-1">{k.scope.split(' ').map((s) => <Badge key={s}>{s}</Badge>)}{k.models.length > 0 && <Badge title={k.models.join(', ')}>{k.models.length === 1 ? k.models[0] : `${k.models.length} models`}</Badge>}{k.ips.length > 0 && <Badge title={k.ips.join(', ')}>{k.ips.length === 1 ? k.ips[0] : `${k.ips.length} addresses`}</Badge>}</span> },
             { head: 'Spent', cell: (k) => <CapBar cap={k.cap} label={`Cap of ${k.name}`} /> },
-            { head: 'Last used', cell: (k) => <span className="text-soft"><When at={k.last_used_at} never="Never" /></span> },
+            { head: 'Last used', sort: (k) => k.last_used_at, cell: (k) => <span className="text-soft"><When at={k.last_used_at} never="Never" /></span> },
             { head: 'Expires', phone: 'hide', cell: (k) => <span className="whitespace-nowrap text-soft">{k.expires_at ? date(k.expires_at) : 'Never'}</span> },
             { head: 'By', phone: 'hide', cell: (k) => <span className="block max-w-36 truncate text-soft" title={k.created_by?.email}>{k.created_by?.id === user.id ? 'You' : k.created_by?.name || k.created_by?.email || '—'}</span> },
             { head: 'Status', cell: (k) => <KeyStatus status={k.status} /> },

@@ -107,10 +107,10 @@ function Prices() {
       </div>
       <div className="overflow-hidden rounded-lg border border-line bg-panel shadow-card">
         <Table label="Prices of models" rows={shown} id={(m) => m.id} empty={<Empty title="No model is called that" />} columns={[
-          { head: 'Model', cell: (m) => <span className="flex min-w-0 items-center gap-1.5"><span className="truncate font-mono text-sm">{m.id}</span><CopyButton small text={m.id} label={`Copy ${m.id}`} /></span> },
-          { head: 'Context', right: true, phone: 'hide', cell: (m) => m.context_length ? m.context_length.toLocaleString('en-US') : '—' },
-          { head: 'Input', right: true, cell: (m) => m.pricing.prompt ? perMillion(m.pricing.prompt) : '—' },
-          { head: 'Output', right: true, cell: (m) => m.pricing.completion ? perMillion(m.pricing.completion) : '—' },
+          { head: 'Model', sort: (m) => m.id, cell: (m) => <span className="flex min-w-0 items-center gap-1.5"><span className="truncate font-mono text-sm">{m.id}</span><CopyButton small text={m.id} label={`Copy ${m.id}`} /></span> },
+          { head: 'Context', sort: (m) => m.context_length, right: true, phone: 'hide', cell: (m) => m.context_length ? m.context_length.toLocaleString('en-US') : '—' },
+          { head: 'Input', sort: (m) => m.pricing.prompt, right: true, cell: (m) => m.pricing.prompt ? perMillion(m.pricing.prompt) : '—' },
+          { head: 'Output', sort: (m) => m.pricing.completion, right: true, cell: (m) => m.pricing.completion ? perMillion(m.pricing.completion) : '—' },
         ]} />
         {found && shown && found.length > shown.length && <div className="border-t border-line p-3 text-center"><Button look="quiet" size="sm" onClick={() => setAll(true)}>Show all {found.length} models</Button></div>}
       </div>

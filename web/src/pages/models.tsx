@@ -30,15 +30,15 @@ export default function Models() {
           <Select label="Order" value={sort} onChange={setSort} choices={[{ value: 'recommended', label: 'Recommended first' }, { value: 'name', label: 'By name' }, { value: 'cheap', label: 'Cheapest output first' }, { value: 'context', label: 'Longest context first' }]} />
         </div>
         <Table label="Models" rows={rows} {...paged(list)} id={(m) => m.id} empty={<Empty icon={Boxes} title={q ? 'No model is called that' : 'No models yet'}>{q ? 'Try a part of the name, or the maker.' : 'The operator has not set up a route yet.'}</Empty>} columns={[
-          { head: 'Model', cell: (m) => (
+          { head: 'Model', sort: (m) => m.id, cell: (m) => (
             <div className="min-w-0">
               <p className="flex items-center gap-2 font-medium"><span className="truncate">{m.name || m.id}</span>{m.recommended && <Badge tone="brand"><Star className="size-3" aria-hidden />Recommended</Badge>}</p>
               <p className="flex items-center gap-1 text-faint"><span className="truncate font-mono text-xs">{m.id}</span><CopyButton small text={m.id} label={`Copy ${m.id}`} /></p>
             </div>) },
-          { head: 'Context', right: true, cell: (m) => (m.context_length ? countShort(m.context_length) : '—') },
-          { head: 'Input', right: true, cell: (m) => price(m.pricing.prompt) },
+          { head: 'Context', sort: (m) => m.context_length, right: true, cell: (m) => (m.context_length ? countShort(m.context_length) : '—') },
+          { head: 'Input', sort: (m) => m.pricing.prompt, right: true, cell: (m) => price(m.pricing.prompt) },
           { head: 'Cached input', right: true, phone: 'hide', cell: (m) => price(m.pricing.cache_read) },
-          { head: 'Output', right: true, cell: (m) => price(m.pricing.completion) },
+          { head: 'Output', sort: (m) => m.pricing.completion, right: true, cell: (m) => price(m.pricing.completion) },
           { head: 'Per request', right: true, phone: 'hide', cell: (m) => (m.pricing.request && compare(m.pricing.request, '0') > 0 ? usd(m.pricing.request) : <span className="text-faint">—</span>) },
           { head: '', right: true, cell: (m) => <LinkButton to={`/playground${query({ model: m.id })}`} size="sm" look="quiet" icon={MessageSquare}><span className="max-sm:sr-only">Try</span></LinkButton> },
         ]} />

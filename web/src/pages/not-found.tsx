@@ -4,8 +4,9 @@ import { LinkButton } from '@/ui/basic';
 
 export default function NotFound({ inside }: { inside?: boolean }) {
   useTitle('Not found');
+  const Frame = inside ? 'div' : 'main';
   return (
-    <div className={inside ? 'grid min-h-[60vh] place-items-center text-center' : 'grid min-h-dvh place-items-center p-6 text-center'}>
+    <Frame className={inside ? 'grid min-h-[60vh] place-items-center text-center' : 'grid min-h-dvh place-items-center p-6 text-center'}>
       <div>
         {!inside && <Brand className="mb-8 justify-center" />}
         <p className="num text-sm font-medium text-faint">404</p>
@@ -13,6 +14,6 @@ export default function NotFound({ inside }: { inside?: boolean }) {
         <p className="mb-6 mt-2 max-w-sm text-soft">The address may be mistyped, or the thing belongs to another team.</p>
         <LinkButton to="/" look="primary">Go to the start</LinkButton>
       </div>
-    </div>
+    </Frame>
   );
 }

@@ -69,10 +69,10 @@ export default function Usage() {
       <Card className="mt-4" flush title={`By ${noun}`}>
         <Table label={`Usage by ${noun}`} rows={by} error={series.error} id={(g) => g.id} empty={<Empty title="Nothing in this period" />} columns={[
           { head: noun[0]!.toUpperCase() + noun.slice(1), cell: (g) => <span className={group === 'model' ? 'break-all font-mono text-sm' : 'font-medium'}>{g.name || g.id}</span> },
-          { head: 'Requests', right: true, cell: (g) => count(g.requests) },
-          { head: 'Input tokens', right: true, phone: 'hide', cell: (g) => count(g.input) },
-          { head: 'Output tokens', right: true, phone: 'hide', cell: (g) => count(g.output) },
-          { head: 'Cost', right: true, cell: (g) => <Money of={g.cost} /> },
+          { head: 'Requests', sort: (g) => g.requests, right: true, cell: (g) => count(g.requests) },
+          { head: 'Input tokens', sort: (g) => g.input, right: true, phone: 'hide', cell: (g) => count(g.input) },
+          { head: 'Output tokens', sort: (g) => g.output, right: true, phone: 'hide', cell: (g) => count(g.output) },
+          { head: 'Cost', sort: (g) => g.cost, right: true, cell: (g) => <Money of={g.cost} /> },
         ]} />
       </Card>
       <Card className="mt-4" flush title="Calls" action={
@@ -85,13 +85,13 @@ export default function Usage() {
         </div>}>
         <Table label="Calls" rows={calls.rows} {...paged(calls)} id={(c) => c.request_id} onRow={open} empty={<Empty icon={ReceiptText} title="No calls">{model || key || member || status ? 'None fits these filters.' : 'None in this period.'}</Empty>} columns={[
           { head: 'Model', cell: (c) => <button type="button" onClick={() => open(c)} className="break-all text-left font-mono text-sm hover:underline">{c.model}</button> },
-          { head: 'When', cell: (c) => <time dateTime={c.at} title={dateTime(c.at)} className="whitespace-nowrap text-soft">{shortTime(c.at)}</time> },
+          { head: 'When', sort: (c) => c.at, cell: (c) => <time dateTime={c.at} title={dateTime(c.at)} className="whitespace-nowrap text-soft">{shortTime(c.at)}</time> },
           { head: 'Key', phone: 'hide', cell: (c) => <span className="text-soft">{c.key?.name ?? '—'}</span> },
-          { head: 'In', right: true, phone: 'hide', cell: (c) => count(c.input_tokens) },
-          { head: 'Out', right: true, phone: 'hide', cell: (c) => count(c.output_tokens) },
-          { head: 'Took', right: true, phone: 'hide', cell: (c) => <span className="whitespace-nowrap text-soft">{duration(c.duration_ms)}</span> },
+          { head: 'In', sort: (c) => c.input_tokens, right: true, phone: 'hide', cell: (c) => count(c.input_tokens) },
+          { head: 'Out', sort: (c) => c.output_tokens, right: true, phone: 'hide', cell: (c) => count(c.output_tokens) },
+          { head: 'Took', sort: (c) => c.duration_ms, right: true, phone: 'hide', cell: (c) => <span className="whitespace-nowrap text-soft">{duration(c.duration_ms)}</span> },
           { head: 'Status', cell: (c) => <CallStatus call={c} /> },
-          { head: 'Cost', right: true, cell: (c) => <Money of={c.cost} /> },
+          { head: 'Cost', sort: (c) => c.cost, right: true, cell: (c) => <Money of={c.cost} /> },
         ]} />
       </Card>
       {opened && <CallDialog call={opened} onClose={() => open(null)} />}

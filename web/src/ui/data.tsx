@@ -1,8 +1,9 @@
-import { Check, Copy, RotateCw, TriangleAlert } from 'lucide-react';
-import { Fragment, type ReactNode } from 'react';
+import { getCoreRowModel, getSortedRowModel, useReactTable, type Header, type SortingState } from '@tanstack/react-table';
+import { ArrowDown, ArrowUp, Check, ChevronsUpDown, Copy, RotateCw, TriangleAlert } from 'lucide-react';
+import { Fragment, useState, type ReactNode } from 'react';
 import { ApiError, messageOf } from '@/lib/api';
 import { useCopy } from '@/lib/hooks';
-import { usd, usdRounded } from '@/lib/money';
+import { compare, isDecimal, usd, usdRounded } from '@/lib/money';
 import { ago, dateTime } from '@/lib/time';
 import { Button, cx, Skeleton } from './basic';
 
@@ -48,8 +49,11 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
   );
 }
 
+type Key = string | number | null | undefined;
 export interface Column<T> {
   head: string; cell: (row: T) => ReactNode; right?: boolean;
+  /** What to order by; decimals as the strings that they are. Offered when the list is whole. */
+  sort?: (row: T) => Key;
   /** On a phone the first column is the row's title; the others stand below it with their heads, or not at all. */
   phone?: 'hide'; className?: string;
 }
@@ -57,21 +61,54 @@ interface TableProps<T> {
   columns: Column<T>[]; rows: T[] | undefined; id: (row: T) => string; error?: unknown; retry?: () => void;
   empty: ReactNode; more?: { has: boolean; busy: boolean; get: () => void }; label: string; onRow?: (row: T) => void;
 }
+
+function order(a: Key, b: Key): number {
+  if (a == null || b == null) return Number(a != null) - Number(b != null);
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  const x = String(a), y = String(b);
+  return isDecimal(x) && isDecimal(y) ? compare(x, y) : x.localeCompare(y);
+}
+
+function Head<T>({ header, column: c }: { header: Header<T, unknown>; column: Column<T> }) {
+  const sorted = header.column.getIsSorted();
+  const Icon = sorted === 'asc' ? ArrowUp : sorted === 'desc' ? ArrowDown : ChevronsUpDown;
+  return (
+    <th scope="col" aria-sort={sorted === 'asc' ? 'ascending' : sorted === 'desc' ? 'descending' : undefined}
+      className={cx('border-y border-line bg-sunk/50 px-3 py-2 text-left text-xs font-medium text-faint first:pl-5 last:pr-5', c.right && 'text-right')}>
+      {!c.head ? <span className="sr-only">Actions</span> : !header.column.getCanSort() ? c.head : (
+        <button type="button" onClick={header.column.getToggleSortingHandler()} className={cx('group inline-flex items-center gap-1 hover:text-ink', c.right && 'flex-row-reverse', sorted && 'text-ink')}>
+          {c.head}<Icon className={cx('size-3', !sorted && 'opacity-0 group-hover:opacity-60 group-focus-visible:opacity-60')} aria-hidden />
+        </button>
+      )}
+    </th>
+  );
+}
+
+const cellFace = (i: number, c: Column<never>) => cx(
+  'px-3 py-2.5 align-middle first:pl-5 last:pr-5 max-sm:p-0 max-sm:first:p-0 max-sm:last:p-0', c.right && 'num text-right', c.phone === 'hide' && 'max-sm:hidden', c.className,
+  i === 0 ? 'max-sm:min-w-0' : c.head ? 'max-sm:col-span-2 max-sm:flex max-sm:items-center max-sm:justify-between max-sm:gap-4' : 'max-sm:col-start-2 max-sm:row-start-1 max-sm:text-right',
+);
+const NONE: never[] = [];
+
 export function Table<T>({ columns, rows, id, error, retry, empty, more, label, onRow }: TableProps<T>) {
+  const [sorting, setSorting] = useState<SortingState>([]);
+  const whole = !more?.has;
+  const table = useReactTable<T>({
+    data: rows ?? NONE, state: { sorting: whole ? sorting : NONE }, onSortingChange: setSorting, getRowId: id, getCoreRowModel: getCoreRowModel(), getSortedRowModel: getSortedRowModel(),
+    columns: columns.map((c, i) => ({ id: String(i), accessorFn: c.sort ?? (() => null), enableSorting: whole && !!c.sort, sortDescFirst: c.right, sortingFn: (a, b, k) => order(a.getValue<Key>(k), b.getValue<Key>(k)) })),
+  });
   if (error && !rows) return <Failed error={error} retry={retry} />;
   if (rows && rows.length === 0) return <>{empty}</>;
   return (
     <div aria-busy={!rows}>
       <table aria-label={label} className="w-full border-collapse text-base max-sm:block">
-        <thead className="max-sm:sr-only">
-          <tr>{columns.map((c, i) => <th key={c.head || i} scope="col" className={cx('border-b border-line bg-sunk/50 px-3 py-2 text-left text-xs font-medium text-faint first:pl-5 last:pr-5', c.right && 'text-right', i === 0 && 'border-t', 'border-t')}>{c.head || <span className="sr-only">Actions</span>}</th>)}</tr>
-        </thead>
+        <thead className="max-sm:sr-only"><tr>{table.getFlatHeaders().map((h, i) => <Head key={h.id} header={h} column={columns[i]!} />)}</tr></thead>
         <tbody className="border-line max-sm:block max-sm:border-t">
-          {rows ? rows.map((row) => (
-            <tr key={id(row)} onClick={onRow && ((e) => { if (!(e.target as HTMLElement).closest('a,button,input')) onRow(row); })}
-              className={cx('border-b border-line last:border-0 max-sm:grid max-sm:grid-cols-[1fr_auto] max-sm:gap-x-4 max-sm:gap-y-1.5 max-sm:px-5 max-sm:py-3', onRow && 'cursor-pointer', 'hover:bg-sunk/40')}>
+          {rows ? table.getRowModel().rows.map(({ id: key, original: row }) => (
+            <tr key={key} onClick={onRow && ((e) => { if (!(e.target as HTMLElement).closest('a,button,input')) onRow(row); })}
+              className={cx('border-b border-line last:border-0 hover:bg-sunk/40 max-sm:grid max-sm:grid-cols-[1fr_auto] max-sm:gap-x-4 max-sm:gap-y-1.5 max-sm:px-5 max-sm:py-3', onRow && 'cursor-pointer')}>
               {columns.map((c, i) => (
-                <td key={c.head || i} className={cx('px-3 py-2.5 align-middle first:pl-5 last:pr-5 max-sm:p-0 max-sm:first:p-0 max-sm:last:p-0', c.right && 'num text-right', c.phone === 'hide' && 'max-sm:hidden', i === 0 ? 'max-sm:min-w-0' : c.head ? 'max-sm:col-span-2 max-sm:flex max-sm:items-center max-sm:justify-between max-sm:gap-4' : 'max-sm:col-start-2 max-sm:row-start-1 max-sm:text-right', c.className)}>
+                <td key={c.head || i} className={cellFace(i, c as Column<never>)}>
                   {i > 0 && c.head && <span aria-hidden className="text-sm text-faint sm:hidden">{c.head}</span>}
                   {c.cell(row)}
                 </td>

@@ -11,9 +11,9 @@ export function Dialog({ open, onClose, title, note, children, wide, locked }: {
     <RDialog.Root open={open} onOpenChange={(o) => !o && onClose()}>
       <RDialog.Portal>
         <RDialog.Overlay className="fixed inset-0 z-40 bg-black/40 backdrop-blur-[2px] animate-fade-in dark:bg-black/60" />
-        <div className="pointer-events-none fixed inset-0 z-50 grid items-end justify-items-center overflow-y-auto sm:items-center sm:p-6">
+        <div className="pointer-events-none fixed inset-0 z-50 grid items-end justify-items-center sm:items-center sm:p-6">
           <RDialog.Content aria-describedby={undefined} onInteractOutside={(e) => locked && e.preventDefault()} onEscapeKeyDown={(e) => locked && e.preventDefault()}
-            className={cx('pointer-events-auto w-full animate-rise rounded-t-xl border border-line bg-panel shadow-pop outline-none sm:rounded-xl', wide ? 'sm:max-w-2xl' : 'sm:max-w-md')}>
+            className={cx('pointer-events-auto max-h-[92dvh] w-full animate-rise overflow-y-auto overscroll-contain rounded-t-xl border border-line bg-panel shadow-pop outline-none sm:rounded-xl', wide ? 'sm:max-w-2xl' : 'sm:max-w-md')}>
             <header className="flex items-start justify-between gap-4 px-6 pt-5">
               <div>
                 <RDialog.Title className="text-lg font-semibold">{title}</RDialog.Title>

@@ -26,9 +26,9 @@ export default function Margin() {
       <Card flush title={group === 'model' ? 'By model' : 'By customer'} action={<Segments label="Split by" value={group} onChange={setGroup} options={[['model', 'Model'], ['customer', 'Customer']]} />}>
         <Table label="Margin" rows={rows} error={q.error} retry={() => void q.refetch()} id={(r) => r.id} empty={<Empty icon={Percent} title="Nothing was sold in this period" />} columns={[
           { head: group === 'model' ? 'Model' : 'Customer', cell: (r) => (group === 'model' ? <span className="break-all font-mono text-sm">{r.name || r.id}</span> : r.id.startsWith('usr_') ? <Link href={`/admin/customers/${r.id}`} className="font-medium hover:underline">{r.name || r.id}</Link> : <span className="font-medium">{r.name || r.id}</span>) },
-          { head: 'Requests', right: true, phone: 'hide', cell: (r) => count(r.requests) }, { head: 'Charged', right: true, cell: (r) => <Money of={r.charge} /> }, { head: 'Cost', right: true, cell: (r) => <Money of={r.cost} /> },
-          { head: 'Margin', right: true, cell: (r) => <span className={r.margin.startsWith('-') ? 'font-medium text-bad' : 'font-medium'}><Money of={r.margin} /></span> },
-          { head: '%', right: true, cell: (r) => (r.margin_percent == null ? '—' : `${r.margin_percent} %`) },
+          { head: 'Requests', sort: (r) => r.requests, right: true, phone: 'hide', cell: (r) => count(r.requests) }, { head: 'Charged', sort: (r) => r.charge, right: true, cell: (r) => <Money of={r.charge} /> }, { head: 'Cost', sort: (r) => r.cost, right: true, cell: (r) => <Money of={r.cost} /> },
+          { head: 'Margin', sort: (r) => r.margin, right: true, cell: (r) => <span className={r.margin.startsWith('-') ? 'font-medium text-bad' : 'font-medium'}><Money of={r.margin} /></span> },
+          { head: '%', sort: (r) => r.margin_percent, right: true, cell: (r) => (r.margin_percent == null ? '—' : `${r.margin_percent} %`) },
         ]} />
       </Card>
     </>

@@ -40,7 +40,7 @@ function Prices() {
         <Button look="primary" icon={Plus} onClick={() => set('add')}>Set a price</Button>
       </div>
       <Table label="Price list" rows={rows} error={q.error} retry={() => void q.refetch()} id={(p) => `${p.model}${p.version ?? ''}`} empty={<Empty icon={Tags} title={typed ? 'None fits' : 'No prices yet'}>{typed ? 'Try a part of the name.' : 'Without a price nothing is sold, unless a provider tells the cost of each call.'}</Empty>} columns={[
-        { head: 'Models', cell: (p) => <span className="break-all font-mono text-sm">{p.model}</span> }, { head: 'Input / 1M', right: true, cell: (p) => cell(p.input) }, { head: 'Output / 1M', right: true, cell: (p) => cell(p.output) },
+        { head: 'Models', sort: (p) => p.model, cell: (p) => <span className="break-all font-mono text-sm">{p.model}</span> }, { head: 'Input / 1M', sort: (p) => p.input, right: true, cell: (p) => cell(p.input) }, { head: 'Output / 1M', sort: (p) => p.output, right: true, cell: (p) => cell(p.output) },
         { head: 'Cache read', right: true, phone: 'hide', cell: (p) => cell(p.cache_read) }, { head: 'Cache write', right: true, phone: 'hide', cell: (p) => cell(p.cache_write) },
         { head: 'Per request', right: true, phone: 'hide', cell: (p) => (p.request && compare(p.request, '0') > 0 ? usd(p.request) : <span className="text-faint">—</span>) },
       ]} />

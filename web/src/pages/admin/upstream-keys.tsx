@@ -21,7 +21,7 @@ export default function UpstreamKeys() {
       <Card flush>
         <Table label="Upstream keys" rows={list.rows} {...paged(list)} id={(k) => k.user.id} empty={<Empty icon={Activity} title="No upstream keys">They are minted when a provisioning key is set up for a provider.</Empty>} columns={[
           { head: 'Customer', cell: (k) => <Link href={`/admin/customers/${k.user.id}`} className="font-medium hover:underline">{k.user.email}</Link> }, { head: 'State', cell: (k) => (k.exists ? <Badge tone="good" dot>Exists</Badge> : <Badge tone="bad" dot>Missing</Badge>) },
-          { head: 'Limit', right: true, cell: (k) => cell(k.limit) }, { head: 'Remaining', right: true, cell: (k) => cell(k.limit_remaining) }, { head: 'Used this month', right: true, phone: 'hide', cell: (k) => cell(k.usage_monthly) },
+          { head: 'Limit', sort: (k) => k.limit, right: true, cell: (k) => cell(k.limit) }, { head: 'Remaining', sort: (k) => k.limit_remaining, right: true, cell: (k) => cell(k.limit_remaining) }, { head: 'Used this month', sort: (k) => k.usage_monthly, right: true, phone: 'hide', cell: (k) => cell(k.usage_monthly) },
           { head: 'Own keys this month', right: true, phone: 'hide', cell: (k) => cell(k.byok_usage_monthly) }, { head: 'Rotated', phone: 'hide', cell: (k) => <span className="text-soft"><When at={k.rotated_at} never="Never" /></span> }, { head: 'Checked', phone: 'hide', cell: (k) => <span className="text-soft"><When at={k.checked_at} /></span> },
           { head: '', right: true, cell: (k) => <Button size="sm" look="quiet" icon={RotateCw} onClick={() => rotate(k)}>Rotate</Button> },
         ]} />
