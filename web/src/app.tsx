@@ -18,12 +18,12 @@ const SignUp = lazy(() => import('@/pages/sign-up'));
 const open: Record<string, Page> = {
   '/sign-in': SignIn, '/sign-up': SignUp, '/forgot': Forgot, '/reset': Reset,
   '/verify': lazy(() => import('@/pages/verify')), '/setup': lazy(() => import('@/pages/setup')),
-  '/invitations/:token': lazy(() => import('@/pages/invitation')), '/pricing': lazy(() => import('@/pages/landing')),
+  '/invitation': lazy(() => import('@/pages/invitation')), '/pricing': lazy(() => import('@/pages/landing')),
 };
 const inside: Record<string, Page> = {
   '/': lazy(() => import('@/pages/home')), '/keys': lazy(() => import('@/pages/keys')), '/usage': lazy(() => import('@/pages/usage')), '/billing': lazy(() => import('@/pages/billing')),
   '/models': lazy(() => import('@/pages/models')), '/playground': lazy(() => import('@/pages/playground')), '/quickstart': lazy(() => import('@/pages/quickstart')),
-  '/team': lazy(() => import('@/pages/team')), '/settings': lazy(() => import('@/pages/settings')), '/settings/security': lazy(() => import('@/pages/security')),
+  '/team': lazy(() => import('@/pages/team')), '/settings': lazy(() => import('@/pages/settings')), '/security': lazy(() => import('@/pages/security')),
 };
 const forOperators: Record<string, Page> = {
   '/admin': lazy(() => import('@/pages/admin/overview')), '/admin/customers': lazy(() => import('@/pages/admin/customers')),

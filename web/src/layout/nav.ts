@@ -18,7 +18,7 @@ export const places: Place[] = [
 
 export const settings: Place[] = [
   { to: '/settings', name: 'Settings', icon: Settings, keys: 'g s', also: 'profile theme account' },
-  { to: '/settings/security', name: 'Security', icon: ShieldCheck, also: 'password two-factor totp sessions' },
+  { to: '/security', name: 'Security', icon: ShieldCheck, also: 'password two-factor totp sessions' },
 ];
 
 export const operator: Place[] = [

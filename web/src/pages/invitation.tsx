@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { useParams } from 'wouter';
+import { useSearch } from 'wouter';
 import { api, messageOf, query } from '@/lib/api';
 import { useEnter } from '@/lib/auth';
 import { useGet, useTitle } from '@/lib/hooks';
@@ -16,10 +16,10 @@ export const nameOf = (who: Invite['invited_by']) => (typeof who === 'string' ? 
 
 export default function Invitation() {
   useTitle('Invitation');
-  const { token = '' } = useParams<{ token: string }>();
+  const token = new URLSearchParams(useSearch()).get('token') ?? '';
   const me = useWho();
   const enter = useEnter();
-  const q = useGet<Invite>(`/api/invitations/${encodeURIComponent(token)}`);
+  const q = useGet<Invite>(token ? `/api/invitations/${encodeURIComponent(token)}` : null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
   const accept = async () => {
@@ -30,12 +30,13 @@ export default function Invitation() {
       await enter('/');
     } catch (e) { setError(messageOf(e)); setBusy(false); }
   };
+  if (!token) return <Gate title="This link is not complete"><Problem>Open it from the mail again.</Problem></Gate>;
   if (q.error) return <Gate title="This invitation does not work"><Problem>{messageOf(q.error)}</Problem></Gate>;
   const i = q.data;
   if (!i) return <Gate title="Invitation"><Skeleton className="h-24" /></Gate>;
   if (i.status !== 'pending' && i.status !== 'open')
     return <Gate title="This invitation is over" note={`It was ${i.status}. Ask ${nameOf(i.invited_by)} for another one.`}><LinkButton to="/" look="primary" className="w-full">Go to the start</LinkButton></Gate>;
-  const here = `/invitations/${token}`;
+  const here = `/invitation${query({ token })}`;
   return (
     <Gate title={`Join ${i.team.name}`} note={<>{nameOf(i.invited_by)} invites you as <b className="font-medium text-ink">{i.role}</b>. {roleNotes[i.role]}</>}>
       <div className="space-y-3">

@@ -32,11 +32,11 @@ export function readLimits(values: Record<string, string>): Partial<Limits> {
   return limits;
 }
 
-function readCap(text: string): { limit: string } | null {
+function readCap(text: string): string | null {
   if (!text.trim()) return null;
   const amount = typedAmount(text);
   if (!amount || amount.startsWith('-')) throw new ApiError(422, 'validation_failed', 'It must be an amount in dollars, such as 5 or 0.50.', 'cap');
-  return { limit: amount };
+  return amount;
 }
 
 const expiries = [{ value: '', label: 'Never' }, { value: '1', label: 'In 1 day' }, { value: '7', label: 'In 7 days' }, { value: '30', label: 'In 30 days' }, { value: '90', label: 'In 90 days' }, { value: '365', label: 'In a year' }];

@@ -26,7 +26,7 @@ export default function Settings() {
   });
   return (
     <>
-      <PageHeader title="Settings" note="You, whichever team you are in."><LinkButton to="/settings/security" icon={ShieldCheck}>Security</LinkButton></PageHeader>
+      <PageHeader title="Settings" note="You, whichever team you are in."><LinkButton to="/security" icon={ShieldCheck}>Security</LinkButton></PageHeader>
       <div className="max-w-3xl space-y-4">
         <Card title="Profile">
           <form onSubmit={f.submit} className="space-y-4">

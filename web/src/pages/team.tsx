@@ -81,11 +81,11 @@ function Members() {
 }
 
 function CapDialog({ path, of, onClose }: { path: string; of: Member; onClose: () => void }) {
-  const save = useSend((cap: { limit: string } | null) => [`${path}/${of.user.id}`, { method: 'PATCH', body: { cap } }], [path]);
+  const save = useSend((cap: string | null) => [`${path}/${of.user.id}`, { method: 'PATCH', body: { cap } }], [path]);
   const f = useForm({ cap: of.cap?.limit ?? '' }, async (v) => {
     const amount = v.cap.trim() ? typedAmount(v.cap) : null;
     if (v.cap.trim() && (!amount || amount.startsWith('-'))) throw new ApiError(422, 'validation_failed', 'It must be an amount in dollars, such as 25 or 0.50.', 'cap');
-    await save.mutateAsync(amount ? { limit: amount } : null);
+    await save.mutateAsync(amount);
     say('The cap is changed.');
     onClose();
   });
