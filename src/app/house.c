@@ -97,7 +97,7 @@ static struct gateway_options gateway_options_of(struct house *h)
                                     .buffered = &h->buffered};
 }
 
-static void make_urls(struct house *h)
+void house_make_urls(struct house *h, struct str listens)
 {
     const struct config *c = h->config;
     struct str base = str_c(c->server_public_url);
@@ -106,7 +106,7 @@ static void make_urls(struct house *h)
     if (base.n != 0)
         snprintf(h->public_url, sizeof(h->public_url), "%.*s", STR_ARG(base));
     else
-        snprintf(h->public_url, sizeof(h->public_url), "http://%s", c->server_listen);
+        snprintf(h->public_url, sizeof(h->public_url), "http://%.*s", STR_ARG(listens));
     if (c->gateway_top_up_url[0] != '\0')
         snprintf(h->top_up_url, sizeof(h->top_up_url), "%s", c->gateway_top_up_url);
     else
@@ -227,7 +227,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
 {
     char text[STORE_WHY_MAX] = "";
     struct store_options so = house_store_options(h, may_create);
-    make_urls(h);
+    house_make_urls(h, str_c(h->config->server_listen));
     make_key_member(h);
     enum err e = store_open(&so, &h->store, text);
     if (e == OK)

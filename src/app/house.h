@@ -40,6 +40,8 @@ struct house {
  * yet. Mistakes of the file are in `why`, a line each. */
 MUST enum err house_configure(struct house *h, const struct cli_args *args, struct buf *why);
 MUST enum err house_open(struct house *h, bool may_create, struct buf *why);
+/* Where customers reach it: as configured, else where it listens. */
+void house_make_urls(struct house *h, struct str listens);
 /* Takes half-opened ones. */
 void house_close(struct house *h);
 struct store_options house_store_options(const struct house *h, bool may_create);

@@ -335,12 +335,22 @@ static void raise_file_limit(void)
     }
 }
 
+/* The configured address with the port that was really taken. */
+static struct str listens_on(const struct server *s, size_t slot, const char *address,
+                             char text[LOOP_ADDR_TEXT_MAX])
+{
+    union loop_addr addr;
+    must(loop_addr_parse(str_c(address), &addr) == OK);
+    set_port(&addr, loop_listener_port(s->lanes[0].listeners[slot]));
+    return loop_addr_text(&addr, true, text);
+}
+
 static enum err open_all(struct server *s, struct buf *why)
 {
     const struct config *c = s->house.config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     size_t n = c->server_threads > 0 ? (size_t)c->server_threads : cores > 0 ? (size_t)cores : 1;
-    char text[256] = "";
+    char text[256] = "", address[LOOP_ADDR_TEXT_MAX];
     if (!http_nets_are_valid(str_c(c->server_trusted_proxies))) {
         buf_add(why, STR("[server] trusted_proxies must be addresses or nets, comma separated"));
         return ERR_INVALID_REQUEST;
@@ -357,35 +367,22 @@ static enum err open_all(struct server *s, struct buf *why)
     for (size_t i = 0; e == OK && i < n && i < LOOPS_MAX; i++)
         e = lane_open(s, i, why);
     if (e == OK)
+        house_make_urls(&s->house, listens_on(s, 0, c->server_listen, address));
+    if (e == OK)
         e = socket_door_open(&s->house, &s->door, why);
     if (e == OK && (e = jobs_start(s->house.jobs)) != OK)
         buf_add(why, STR("the jobs cannot be started"));
     return e;
 }
 
-/* The configured address with the port that was really taken. */
-static struct str listens_on(const struct server *s, size_t slot, const char *address,
-                             char text[LOOP_ADDR_TEXT_MAX])
-{
-    union loop_addr addr;
-    must(loop_addr_parse(str_c(address), &addr) == OK);
-    set_port(&addr, loop_listener_port(s->lanes[0].listeners[slot]));
-    return loop_addr_text(&addr, true, text);
-}
-
 /* A house without operators prints a link, good once and for this run, that makes the first. It
  * goes to the terminal alone: the log is read by others. */
 static void tell_setup(struct server *s)
 {
-    char token[IDENTITY_LINK_TEXT_MAX], text[LOOP_ADDR_TEXT_MAX];
-    const struct config *c = s->house.config;
+    char token[IDENTITY_LINK_TEXT_MAX];
     if (control_setup_begin(&s->house.control, token) != OK)
         return;
-    if (c->server_public_url[0] != '\0')
-        printf("set up its first operator at %s/setup?token=%s\n", s->house.public_url, token);
-    else
-        printf("set up its first operator at http://%.*s/setup?token=%s\n",
-               STR_ARG(listens_on(s, 0, c->server_listen, text)), token);
+    printf("set up its first operator at %s/setup?token=%s\n", s->house.public_url, token);
     mem_wipe(token, sizeof(token));
 }
 

@@ -22,15 +22,18 @@ static int on_value(void *arg, const char *section, const char *key, const char 
     return 1;
 }
 
-static void read_file(struct cli_server *s)
+void cli_config_path(char *path, size_t size)
 {
-    char path[1024];
-    struct stat st;
     const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     if (base != NULL && base[0] == '/')
-        snprintf(path, sizeof(path), "%s/tollgate/config", base);
+        snprintf(path, size, "%s/tollgate/config", base);
     else
-        snprintf(path, sizeof(path), "%s/.config/tollgate/config", home != NULL ? home : "");
+        snprintf(path, size, "%s/.config/tollgate/config", home != NULL ? home : "");
+}
+
+void cli_config_read(const char *path, struct cli_server *s)
+{
+    struct stat st;
     if (stat(path, &st) != 0)
         return;
     if ((st.st_mode & 077) != 0)
@@ -42,8 +45,10 @@ static void read_file(struct cli_server *s)
 bool cli_server_find(struct cli_server *s, bool needs_key)
 {
     const char *url = getenv("TOLLGATE_URL"), *key = getenv("TOLLGATE_API_KEY");
+    char path[1024];
     *s = (struct cli_server){.url = "http://127.0.0.1:8787"};
-    read_file(s);
+    cli_config_path(path, sizeof(path));
+    cli_config_read(path, s);
     if (url != NULL && url[0] != '\0')
         snprintf(s->url, sizeof(s->url), "%s", url);
     if (key != NULL && key[0] != '\0')
@@ -52,8 +57,7 @@ bool cli_server_find(struct cli_server *s, bool needs_key)
     while (n > 0 && s->url[n - 1] == '/')
         s->url[--n] = '\0';
     if (needs_key && s->key[0] == '\0') {
-        cli_fail("no API key: set TOLLGATE_API_KEY, or write it into ~/.config/tollgate/config as "
-                 "[client] api_key = …");
+        cli_fail("no API key: run 'tollgate login', or set TOLLGATE_API_KEY");
         return false;
     }
     return true;
@@ -80,18 +84,17 @@ void cli_explain(int status, struct str body, const char *url)
         cli_fail("%.*s\nTop up at %.*s", STR_ARG(message),
                  STR_ARG(top_up.n != 0 ? top_up : str_c(url)));
     else if (message.n != 0)
-        cli_fail("%.*s%s%.*s (HTTP %d)", STR_ARG(field), field.n != 0 ? ": " : "",
-                 STR_ARG(message), status);
+        cli_fail("%.*s%s%.*s (HTTP %d)", STR_ARG(field), field.n != 0 ? ": " : "", STR_ARG(message),
+                 status);
     else
         cli_fail("%s answered HTTP %d", url, status);
     arena_fini(&a);
 }
 
-bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str request,
-             struct buf *body)
+static enum err request(const struct cli_server *s, const char *method, const char *path,
+                        struct str body, struct outbound_answer *a, char why[OUTBOUND_WHY_MAX])
 {
-    char url[1024], auth[256], why[OUTBOUND_WHY_MAX] = "";
-    struct outbound_answer a;
+    char url[1024], auth[256];
     snprintf(url, sizeof(url), "%s%s", s->url, path);
     snprintf(auth, sizeof(auth), "Authorization: Bearer %s", s->key);
     const char *const headers[] = {"Content-Type: application/json",
@@ -99,10 +102,32 @@ bool cli_api(const struct cli_server *s, const char *method, const char *path, s
     struct outbound_request rq = {.method = method,
                                   .url = url,
                                   .headers = headers,
-                                  .body = request,
+                                  .body = body,
                                   .timeout_ms = TIMEOUT_MS,
                                   .body_bytes_max = BODY_MAX};
-    enum err e = outbound_call(&rq, &a, why);
+    return outbound_call(&rq, a, why);
+}
+
+bool cli_request(const struct cli_server *s, const char *method, const char *path, struct str body,
+                 struct buf *ret_body, int *ret_status)
+{
+    char why[OUTBOUND_WHY_MAX] = "";
+    struct outbound_answer a;
+    enum err e = request(s, method, path, body, &a, why);
+    if (e == OK) {
+        *ret_status = a.status;
+        buf_add(ret_body, buf_str(&a.body));
+    }
+    outbound_answer_fini(&a);
+    return e == OK;
+}
+
+bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str body,
+             struct buf *ret_body)
+{
+    char why[OUTBOUND_WHY_MAX] = "";
+    struct outbound_answer a;
+    enum err e = request(s, method, path, body, &a, why);
     bool ok = e == OK && a.status >= 200 && a.status < 300;
     if (e != OK)
         cli_fail("%s cannot be reached: %s; is it running? TOLLGATE_URL names another", s->url,
@@ -110,7 +135,7 @@ bool cli_api(const struct cli_server *s, const char *method, const char *path, s
     else if (!ok)
         cli_explain(a.status, buf_str(&a.body), s->url);
     else
-        buf_add(body, buf_str(&a.body));
+        buf_add(ret_body, buf_str(&a.body));
     outbound_answer_fini(&a);
     return ok;
 }

@@ -83,6 +83,13 @@ bool cli_server_find(struct cli_server *s, bool needs_key);
  * not 2xx. */
 bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str request,
              struct buf *body);
+/* The same without a word: false when there was no answer. */
+bool cli_request(const struct cli_server *s, const char *method, const char *path, struct str body,
+                 struct buf *ret_body, int *ret_status);
+/* $XDG_CONFIG_HOME/tollgate/config; what it says goes into *s, with a word when others may read
+ * it. */
+void cli_config_path(char *path, size_t size);
+void cli_config_read(const char *path, struct cli_server *s);
 /* Says why a request was refused, on standard error. */
 void cli_explain(int status, struct str body, const char *url);
 

@@ -1,6 +1,7 @@
 /* The customer's verbs. */
 #include "cli/chat.h"
 #include "cli/cli.h"
+#include "cli/login.h"
 
 #include <stdio.h>
 
@@ -202,8 +203,16 @@ static const struct cli_option chat_options[] = {
     {"max-tokens", "N", false, "longest answer"},
     {NULL, NULL, false, NULL}};
 
+static const struct cli_option login_options[] = {
+    {"url", "URL", false, "which server (TOLLGATE_URL, or the last one)"},
+    {"name", "TEXT", false, "what the key is called (this machine's name)"},
+    {"no-browser", NULL, false, "only show the address"},
+    {NULL, NULL, false, NULL}};
+
 const struct cli_verb cli_verbs[] = {
     {"help", "[VERB…]", NULL, "tells what a verb takes", run_help, NULL},
+    {"login", "", login_options, "signs in by the browser, and keeps a key", cli_run_login, NULL},
+    {"logout", "", NULL, "revokes that key and forgets it", cli_run_logout, NULL},
     {"models", "", NULL, "models and their prices", run_models, NULL},
     {"whoami", "", NULL, "whose key this is", run_whoami, NULL},
     {"keys list", "", NULL, "your API keys", run_keys_list, NULL},
