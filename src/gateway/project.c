@@ -17,6 +17,7 @@ struct sum {
 
 struct rollup {
     struct sum slot[SLOTS];
+    uint16_t used[SLOTS]; /* the slots in use; the table is too large to walk */
     size_t n;
     struct arena text;
     struct buf detail; /* of the line in the making */
@@ -32,9 +33,8 @@ struct rollup *rollup_new(void)
 
 static void clear(struct rollup *r)
 {
-    if (r->n != 0)
-        memset(r->slot, 0, sizeof(r->slot));
-    r->n = 0;
+    while (r->n != 0)
+        r->slot[r->used[--r->n]] = (struct sum){.used = false};
     arena_reset(&r->text);
 }
 
@@ -60,7 +60,7 @@ static struct sum *slot_of(struct rollup *r, struct id team, struct id key, stru
                               .key = key,
                               .hour = hour,
                               .model = arena_dup(&r->text, model)};
-            r->n++;
+            r->used[r->n++] = (uint16_t)i;
             return s;
         }
         if (s->hour == hour && id_eq(s->key, key) && id_eq(s->team, team) &&
@@ -72,10 +72,8 @@ static struct sum *slot_of(struct rollup *r, struct id team, struct id key, stru
 static enum err flush(void *gateway, struct store_conn *conn)
 {
     struct rollup *r = ((struct gateway *)gateway)->rollup;
-    for (size_t i = 0; i < SLOTS && r->n != 0; i++) {
-        const struct sum *s = &r->slot[i];
-        if (!s->used)
-            continue;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct sum *s = &r->slot[r->used[i]];
         store_put(conn, SQL_USAGE_HOUR_ADD, "bibtiiiiinn", id_bytes(&s->team), s->hour,
                   id_bytes(&s->key), s->model, s->requests, s->failed, s->input, s->output,
                   s->cache_read, s->charge, s->cost);
