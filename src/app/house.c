@@ -248,6 +248,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;
     h->control.limits = h->limits;
+    h->control.catalog = h->catalog;
     h->control.jobs = h->jobs;
     h->control.mail = h->mail;
     h->control.store = h->store;

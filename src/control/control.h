@@ -29,6 +29,7 @@ struct control {
     struct identity *identity;
     struct ledger *ledger;
     struct limits *limits;
+    struct catalog *catalog;
     struct store *store;
     const char *version;
     struct jobs *jobs;

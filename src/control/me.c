@@ -1,11 +1,12 @@
 /* GET /me, GET /me/usage: the key's owner, his balance and his usage. */
 #include "base/clock.h"
+#include "control/body.h"
 #include "control/control.h"
+#include "control/period.h"
 
 #define RECENT_DEFAULT 20
 #define RECENT_DETAILED 100
 #define RECENT_MAX 1000
-#define PERIOD_DAYS_MAX 3660
 
 static void member_id(struct buf *b, const char *name, const char *prefix, struct id id)
 {
@@ -40,38 +41,22 @@ enum err control_me(void *control, const struct http_request *r, struct http_rep
     return OK;
 }
 
-static enum err bad(struct http_reply *reply, const char *field, const char *message)
-{
-    reply->field = str_c(field);
-    reply->message = str_c(message);
-    return ERR_INVALID_REQUEST;
-}
-
-struct period {
-    int64_t start_us, end_us, recent;
-};
-
-static enum err read_period(const struct http_request *r, struct http_reply *reply, int64_t now_us,
-                            struct period *p)
+static enum err read_recent(const struct http_request *r, struct http_reply *reply,
+                            int64_t *ret_recent)
 {
     struct str v;
     uint64_t n = RECENT_DEFAULT;
-    *p = (struct period){clock_month_start(now_us), now_us, 0};
-    if (http_query(r, reply->arena, STR("start"), &v) && clock_parse(v, &p->start_us) != OK)
-        return bad(reply, "start", "'start' must be a date or a time as in RFC 3339.");
-    if (http_query(r, reply->arena, STR("end"), &v) && clock_parse(v, &p->end_us) != OK)
-        return bad(reply, "end", "'end' must be a date or a time as in RFC 3339.");
-    if (p->end_us < p->start_us || p->end_us - p->start_us > PERIOD_DAYS_MAX * US_PER_DAY)
-        return bad(reply, "end", "'end' must lie behind 'start', within ten years.");
     if (http_query(r, reply->arena, STR("detailed"), &v)) {
         bool yes = str_eq(v, STR("true")) || str_eq(v, STR("1"));
         if (!yes && !str_eq(v, STR("false")) && !str_eq(v, STR("0")))
-            return bad(reply, "detailed", "'detailed' must be true or false.");
+            return control_wrong(reply, ERR_INVALID_REQUEST, "detailed",
+                                 "'detailed' must be true or false.");
         n = yes ? RECENT_DETAILED : n;
     }
     if (http_query(r, reply->arena, STR("recent_limit"), &v) && !str_to_u64(v, RECENT_MAX, &n))
-        return bad(reply, "recent_limit", "'recent_limit' must be a number from 0 to 1000.");
-    p->recent = (int64_t)n;
+        return control_wrong(reply, ERR_INVALID_REQUEST, "recent_limit",
+                             "'recent_limit' must be a number from 0 to 1000.");
+    *ret_recent = (int64_t)n;
     return OK;
 }
 
@@ -79,14 +64,16 @@ enum err control_me_usage(void *control, const struct http_request *r, struct ht
 {
     struct control *c = control;
     struct identity_key *key = NULL;
-    struct period p;
-    int64_t now = clock_wall_us();
+    int64_t now = clock_wall_us(), recent = 0;
+    struct control_period p = {clock_month_start(now), now};
     enum err e = gateway_who(c->gateway, r, IDENTITY_SCOPE_USAGE, now, &key);
     if (e != OK)
         return e;
     struct id team = key->team, wallet = key->wallet;
     identity_key_unref(&key);
-    e = read_period(r, reply, now, &p);
+    e = control_period_read(r, reply, &p);
+    if (e == OK)
+        e = read_recent(r, reply, &recent);
     if (e == OK)
         e = ledger_settled_up(c->ledger); /* a customer sees the call that he just made */
     if (e != OK)
@@ -94,7 +81,7 @@ enum err control_me_usage(void *control, const struct http_request *r, struct ht
     const struct ledger_account *a = ledger_find(c->ledger, wallet);
     buf_byte(&reply->body, '{');
     buf_json_nano_number(&reply->body, "balance", a != NULL ? ledger_balance(a) : NANO(0));
-    e = gateway_usage_json(c->gateway, team, p.start_us, p.end_us, p.recent, &reply->body);
+    e = gateway_usage_json(c->gateway, team, p.start_us, p.end_us, recent, &reply->body);
     buf_byte(&reply->body, '}');
     return e;
 }

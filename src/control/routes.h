@@ -62,7 +62,20 @@ CONTROL_ASK(control_device_decide);
 CONTROL_ASK(control_audit_list);
 CONTROL_ASK(control_admin_audit_list);
 
+CONTROL_ASK(control_usage_current);
+CONTROL_ASK(control_usage_series);
+CONTROL_ASK(control_usage_history);
+CONTROL_ASK(control_usage_export);
+CONTROL_ASK(control_billing_balance);
+CONTROL_ASK(control_billing_lots);
+CONTROL_ASK(control_billing_transactions);
+CONTROL_ASK(control_models_list);
+CONTROL_ASK(control_playground_key);
+
 /* ---- shared by resources ---- */
+/* A JSON array of a team's lots, newest first. */
+MUST enum err control_lots_json(struct control *c, struct store_conn *conn, struct id team,
+                                struct buf *b);
 struct limits_rule;
 /* `"cap":{"limit","spent"}` or null; a limit that is being set goes in front of the ledger's. */
 void control_cap_json(struct control *c, struct buf *b, struct id cap, const struct nano *limit);

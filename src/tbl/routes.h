@@ -118,6 +118,24 @@
           "who did what in the team")                                                              \
     ROUTE(ADMIN_AUDIT, "GET", "/api/admin/audit", ASK, control_admin_audit_list, 0, OPERATOR,      \
           "who did what in the house")                                                             \
+    ROUTE(USAGE_CURRENT, "GET", "/api/usage/current", ASK, control_usage_current, 0, USAGE_READ,   \
+          "this month and today")                                                                  \
+    ROUTE(USAGE_SERIES, "GET", "/api/usage/series", ASK, control_usage_series, 0, USAGE_READ,      \
+          "by hour or day, by model, key or member")                                               \
+    ROUTE(USAGE_HISTORY, "GET", "/api/usage/history", ASK, control_usage_history, 0, USAGE_READ,   \
+          "call by call")                                                                          \
+    ROUTE(USAGE_EXPORT, "GET", "/api/usage/export.csv", ASK, control_usage_export, 0, USAGE_READ,  \
+          "the same as CSV")                                                                       \
+    ROUTE(BILLING_BALANCE, "GET", "/api/billing/balance", ASK, control_billing_balance, 0,         \
+          BILLING_READ, "what is left")                                                            \
+    ROUTE(BILLING_LOTS, "GET", "/api/billing/lots", ASK, control_billing_lots, 0, BILLING_READ,    \
+          "what the balance is made of")                                                           \
+    ROUTE(BILLING_TRANSACTIONS, "GET", "/api/billing/transactions", ASK,                           \
+          control_billing_transactions, 0, BILLING_READ, "what came and went")                     \
+    ROUTE(API_MODELS, "GET", "/api/models", ASK, control_models_list, 0, SELF,                     \
+          "models with prices, searched")                                                          \
+    ROUTE(PLAYGROUND, "POST", "/api/playground", ASK, control_playground_key, 4096, PLAYGROUND,    \
+          "a key for the playground")                                                              \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \

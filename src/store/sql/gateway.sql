@@ -76,3 +76,45 @@ DELETE FROM idempotency WHERE team = $1 AND idempotency = $2 AND state = 0;
 
 -- name: IDEMPOTENCY_EXPIRE
 DELETE FROM idempotency WHERE at < $1;
+
+-- Sums of a team between two hours.
+-- name: USAGE_SUMS
+SELECT CAST(COALESCE(sum(requests), 0) AS bigint), CAST(COALESCE(sum(failed), 0) AS bigint),
+    CAST(COALESCE(sum(input_tokens), 0) AS bigint), CAST(COALESCE(sum(output_tokens), 0) AS bigint),
+    CAST(COALESCE(sum(charge), 0) AS bigint)
+FROM usage_hour WHERE team = $1 AND hour >= $2 AND hour < $3;
+
+-- The same by buckets of $4 hours, and by key and model within them.
+-- name: USAGE_SERIES
+SELECT CAST(hour / $4 AS bigint) * $4, key_id, model, CAST(sum(requests) AS bigint),
+    CAST(sum(failed) AS bigint), CAST(sum(input_tokens) AS bigint),
+    CAST(sum(output_tokens) AS bigint), CAST(sum(charge) AS bigint)
+FROM usage_hour WHERE team = $1 AND hour >= $2 AND hour < $3
+GROUP BY 1, key_id, model ORDER BY 1, key_id, model;
+
+-- Days of a team that were charged, newest first.
+-- name: USAGE_DAYS
+SELECT CAST(hour / 24 AS bigint), CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint)
+FROM usage_hour WHERE team = $1 AND hour >= $2 AND hour < $3 AND charge > 0
+GROUP BY 1 ORDER BY 1 DESC LIMIT $4;
+
+-- name: USAGE_LINES
+SELECT id, user_id, key_id, model, status, basis, input_tokens, output_tokens, charge, started_us,
+    ended_us, unresolved, detail
+FROM usage WHERE team = $1 AND id >= $2 AND id < $3 AND ($4 = '' OR model = $4)
+AND (length($5) = 0 OR key_id = $5) AND (length($6) = 0 OR user_id = $6)
+AND ($7 = 0 OR ($7 = 1 AND status < 400) OR ($7 = 2 AND status >= 400))
+ORDER BY id DESC LIMIT $8;
+
+-- Of the whole house: what was earned by model, and by team.
+-- name: MARGIN_BY_MODEL
+SELECT model, CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint), CAST(sum(cost) AS bigint)
+FROM usage_hour WHERE hour >= $1 AND hour < $2 GROUP BY model ORDER BY 3 DESC, 1 LIMIT 1000;
+
+-- name: MARGIN_BY_TEAM
+SELECT team, CAST(sum(requests) AS bigint), CAST(sum(charge) AS bigint), CAST(sum(cost) AS bigint)
+FROM usage_hour WHERE hour >= $1 AND hour < $2 GROUP BY team ORDER BY 3 DESC, 1 LIMIT 1000;
+
+-- What the last call of a team was, by time.
+-- name: USAGE_LAST
+SELECT started_us FROM usage WHERE team = $1 ORDER BY id DESC LIMIT 1;

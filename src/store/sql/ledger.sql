@@ -110,3 +110,18 @@ SELECT account, CAST(sum(amount) AS bigint) FROM (
 -- name: LEDGER_CALL_CHARGED
 SELECT CAST(COALESCE(sum(amount), 0) AS bigint) FROM ledger_transfer
 WHERE group_id = $1 AND credit = $2;
+
+-- name: LEDGER_LOTS_OF
+SELECT id, kind, amount, remaining, priority, granted_at, expires_at, source, reason
+FROM ledger_lot WHERE wallet = $1 AND granted_at < $2 ORDER BY granted_at DESC, id DESC LIMIT $3;
+
+-- Of a wallet's lots: what came in, and what was taken back or expired; not the charges.
+-- name: LEDGER_MOVES_OF
+SELECT t.group_id, t.n, t.at, t.amount, t.reason, t.corrects, t.debit, t.credit, l.kind
+FROM ledger_lot l JOIN ledger_transfer t ON t.credit = l.id AND t.reason <> 'charge'
+WHERE l.wallet = $1 AND t.at < $2
+UNION ALL
+SELECT t.group_id, t.n, t.at, -t.amount, t.reason, t.corrects, t.debit, t.credit, l.kind
+FROM ledger_lot l JOIN ledger_transfer t ON t.debit = l.id AND t.reason <> 'charge'
+WHERE l.wallet = $1 AND t.at < $2
+ORDER BY 3 DESC LIMIT $3;

@@ -1,0 +1,134 @@
+/* Rows of usage and of its sums, for who may see them. */
+#include "gateway/past.h"
+
+#include "gateway/steps.h"
+
+enum err past_sums_read(struct store_conn *conn, struct id team, int64_t from_hour, int64_t to_hour,
+                        struct past_sums *ret)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_SUMS, &q, "bii", id_bytes(&team), from_hour, to_hour);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        *ret = (struct past_sums){store_i64(q, 0), store_i64(q, 1), store_i64(q, 2),
+                                  store_i64(q, 3), store_nano(q, 4)};
+    store_finish(&q);
+    return e;
+}
+
+enum err past_series(struct store_conn *conn, struct id team, int64_t from_hour, int64_t to_hour,
+                     int64_t bucket_hours, past_point_f fn, void *arg)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_SERIES, &q, "biii", id_bytes(&team), from_hour,
+                             to_hour, bucket_hours);
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct past_point p = {.hour = store_i64(q, 0),
+                               .key = id_of_bytes(store_str(q, 1)),
+                               .model = store_str(q, 2),
+                               .sums = {store_i64(q, 3), store_i64(q, 4), store_i64(q, 5),
+                                        store_i64(q, 6), store_nano(q, 7)}};
+        fn(arg, &p);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+enum err past_days(struct store_conn *conn, struct id team, int64_t from_hour, int64_t to_hour,
+                   int64_t limit, past_day_f fn, void *arg)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_DAYS, &q, "biii", id_bytes(&team), from_hour, to_hour,
+                             limit);
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct past_day d = {store_i64(q, 0), store_i64(q, 1), store_nano(q, 2)};
+        fn(arg, &d);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+/* The least id of a call that began at the time. */
+static struct id id_from(int64_t wall_us)
+{
+    struct id id = {{0}};
+    uint64_t ms = wall_us > 0 ? (uint64_t)(wall_us + 999) / 1000 : 0;
+    for (int i = 5; i >= 0; i--, ms >>= 8)
+        id.b[i] = (uint8_t)ms;
+    return id;
+}
+
+static struct str id_or_none(const struct id *id)
+{
+    return id_is_zero(*id) ? STR("") : id_bytes(id);
+}
+
+static void line_of(const struct store_query *q, struct past_line *l)
+{
+    struct about a = {0};
+    about_read(&a, store_str(q, 12));
+    *l = (struct past_line){.call = id_of_bytes(store_str(q, 0)),
+                            .user = id_of_bytes(store_str(q, 1)),
+                            .key = id_of_bytes(store_str(q, 2)),
+                            .model = store_str(q, 3),
+                            .status = store_i64(q, 4),
+                            .basis = basis_name(store_i64(q, 5)),
+                            .input = store_i64(q, 6),
+                            .output = store_i64(q, 7),
+                            .charge = store_nano(q, 8),
+                            .started_us = store_i64(q, 9),
+                            .ended_us = store_i64(q, 10),
+                            .unresolved = store_i64(q, 11) != 0,
+                            .stream = about_int(&a, ABOUT_STREAM) != 0,
+                            .first_byte_us = about_int(&a, ABOUT_FIRST_BYTE)};
+}
+
+enum err past_lines(struct store_conn *conn, const struct past_filter *f, past_line_f fn, void *arg)
+{
+    struct store_query *q = NULL;
+    struct id first = id_from(f->start_us), behind = id_from(f->end_us);
+    if (!id_is_zero(f->below) && memcmp(f->below.b, behind.b, sizeof(behind.b)) < 0)
+        behind = f->below;
+    enum err e = store_start(conn, SQL_USAGE_LINES, &q, "bbbtbbii", id_bytes(&f->team),
+                             id_bytes(&first), id_bytes(&behind), f->model, id_or_none(&f->key),
+                             id_or_none(&f->member), (int64_t)f->status, f->limit);
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct past_line l;
+        line_of(q, &l);
+        fn(arg, &l);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+enum err past_last_call(struct store_conn *conn, struct id team, int64_t *ret_us)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_LAST, &q, "b", id_bytes(&team));
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK || e == ERR_END)
+        *ret_us = e == OK ? store_i64(q, 0) : 0;
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_hour, int64_t to_hour,
+                      past_margin_f fn, void *arg)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, by_team ? SQL_MARGIN_BY_TEAM : SQL_MARGIN_BY_MODEL, &q, "ii",
+                             from_hour, to_hour);
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct past_margin m = {
+            .requests = store_i64(q, 1), .charge = store_nano(q, 2), .cost = store_nano(q, 3)};
+        if (by_team)
+            m.team = id_of_bytes(store_str(q, 0));
+        else
+            m.model = store_str(q, 0);
+        fn(arg, &m);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
