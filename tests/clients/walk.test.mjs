@@ -55,6 +55,15 @@ const samples = {
   'POST /api/invitations/{token}/accept': null,
   'GET /api/audit': null,
   'GET /api/admin/audit': null,
+  'GET /api/usage/current': null,
+  'GET /api/usage/series': null,
+  'GET /api/usage/history': null,
+  'GET /api/usage/export.csv': null,
+  'GET /api/billing/balance': null,
+  'GET /api/billing/lots': null,
+  'GET /api/billing/transactions': null,
+  'GET /api/models': null,
+  'POST /api/playground': {},
 };
 const asks = routes.filter((r) => r.lane === 'ASK');
 const name = (r) => `${r.method} ${r.path}`;
