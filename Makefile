@@ -124,7 +124,8 @@ REPLAYS   := $(foreach r,$(if $(ROOM),$(ROOM),$(ROOMS)),$(REPLAY_$r))
 
 # ---------------------------------------------------------------- building
 
-.PHONY: all lib unit unit-build fuzz-replay fuzz-replay-build fuzz scenarios clients browser torture \
+.PHONY: all lib unit unit-build fuzz-replay fuzz-replay-build fuzz scenarios clients browser \
+        screenshots torture \
         soak bench san tsan lint tidy run test suites faults format clean help FORCE
 all: $(LIBS) $(PROGRAMS)
 
@@ -243,6 +244,12 @@ clients: all
 browser: all
 	@$(RUN_TESTS) browser
 
+# Every page, light and dark, wide and phone, into $(BUILD)/screenshots; T= some of them.
+screenshots: all
+	@tools/deps test
+	@cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && \
+	  node screenshots.mjs $(abspath $(BUILD))/gen/console $(abspath $(BUILD))/screenshots $(T)
+
 # The process dies at the n-th commit, write, allocation, and at random; then restart and audit.
 PROGS = TOLLGATE=$(abspath $(BUILD))/tollgate SANDBOX=$(abspath $(BUILD))/tollgate-sandbox \
         TOLLGATE_FAULTY=$(abspath $(BUILD))/faults/tollgate TOLLGATE_BUILD=$(abspath $(BUILD))
@@ -313,6 +320,7 @@ help:
 #: make scenarios [T=file.vtc] plays on the wire
 #: make clients                the official SDKs and the command line
 #: make browser                pages, by Playwright
+#: make screenshots            pictures of every page, into build/screenshots
 #: make torture                killed at the n-th commit, write, allocation; then audited
 #: make soak S=3600            load and kills for S seconds
 #: make bench                  the scorecard against nginx

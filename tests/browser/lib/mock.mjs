@@ -79,6 +79,7 @@ function answer(method, path, q, body, state) {
   if (method !== 'GET') {
     if (path === '/api/auth/totp/start') return { secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', otpauth_uri: 'otpauth://totp/x', qr_svg: qr };
     if (path === '/api/auth/totp/confirm') return { recovery_codes: Array.from({ length: 10 }, (_, i) => `k${i}x7p-9wqz${i}`) };
+    if (path === '/api/playground') return { api_key: 'tg_playground', expires_at: ago(-3600_000) };
     if (path === '/api/keys') return [201, { ...keys[2], name: body.name, api_key: 'tg_7HqT2mXkP9vLwR4zNcB8sYdF1gJ6aEoU3iQ5xW0t' }];
     if (path.endsWith('/dry-run')) return { calls: 4212, charged: '118.2', would_charge: '123.125', by_model: margins.slice(0, 4).map((m) => ({ model: m.id, calls: m.requests, charged: m.charge, would_charge: usd(Number(m.charge) * 1.04) })) };
     return [204];
@@ -120,6 +121,15 @@ export async function startMock(dist, state = {}) {
     const parts = [];
     rq.on('data', (d) => parts.push(d));
     rq.on('end', () => {
+      if (url.pathname === '/v1/chat/completions') {
+        const words = 'A toll gate is where you pay for the road before you drive on it, and where somebody counts.'.split(' ');
+        const chunk = (o) => `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', ...o })}\n\n`;
+        rs.writeHead(200, { 'content-type': 'text/event-stream', 'x-request-id': 'req_1', 'x-tollgate-credits-remaining': '262.39' });
+        for (const w of words) rs.write(chunk({ choices: [{ index: 0, delta: { content: `${w} ` } }] }));
+        rs.write(chunk({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }));
+        rs.end(`${chunk({ choices: [], usage: { prompt_tokens: 17, completion_tokens: 22, total_tokens: 39, cost: 0.0004572 } })}data: [DONE]\n\n`);
+        return;
+      }
       if (/^\/(api|v1)\//.test(url.pathname)) {
         const got = answer(rq.method, url.pathname, url.searchParams, parts.length ? JSON.parse(Buffer.concat(parts).toString() || '{}') : {}, state);
         const [status, body] = Array.isArray(got) ? got : [200, got];
