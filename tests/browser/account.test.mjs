@@ -20,6 +20,9 @@ test('sign up, verify by mail, make a key, use it, rotate it, revoke it', async 
   await ada.heading('Create your account');
   await ada.comeIn();
   await ada.heading('Hello, Ada');
+  await ada.sees('Create an API key');
+  await ada.page.locator('[aria-label=Balance][data-state=good]').getByText('$10.00').waitFor();
+  await ada.check('home');
 
   // The key is shown once, and works in the SDK.
   await ada.go('/keys?new=1');
@@ -38,6 +41,21 @@ test('sign up, verify by mail, make a key, use it, rotate it, revoke it', async 
   await row.getByText('of $2.50').waitFor();
   assert.ok(!(await ada.page.content()).includes(key), 'the key is nowhere on the page');
 
+  // The charge is there: in the table to the last digit, on the statement, in the CSV, off the balance.
+  const cost = String(answer.usage.cost);
+  await ada.go('/usage');
+  const exact = `$${Number(cost).toFixed(9).replace(/0+$/, '')}`;
+  await ada.page.getByRole('table', { name: 'Calls' }).getByText(exact).waitFor();
+  await ada.page.locator('.recharts-bar-rectangle').first().waitFor();
+  await ada.check('usage');
+  const csv = await ada.page.request.get(`${all.house.url}${await ada.page.getByRole('link', { name: 'CSV' }).getAttribute('href')}`);
+  assert.match(await csv.text(), /sandbox\/echo/);
+  await ada.go('/billing');
+  await ada.page.getByRole('table', { name: 'Statement' }).getByText(`−${exact}`).waitFor();
+  await ada.page.getByRole('table', { name: 'Credit' }).getByText('of $10.00').waitFor();
+  await ada.check('billing');
+  await ada.go('/keys');
+
   // Rotated: the old one ends at once, the new one works.
   await row.getByRole('button', { name: 'Actions for Laptop' }).click();
   await ada.page.getByRole('menuitem', { name: 'Rotate' }).click();
@@ -55,6 +73,26 @@ test('sign up, verify by mail, make a key, use it, rotate it, revoke it', async 
   await ada.sees('The key is revoked.');
   await assert.rejects(say(second), (e) => e.status === 401);
   await ada.leave();
+});
+
+test('the playground streams an answer and says what it cost', async () => {
+  const joan = await Visitor.at(all);
+  await joan.comeIn();
+  await joan.go('/models?q=echo');
+  await joan.page.getByRole('row', { name: /sandbox\/echo/ }).getByRole('link', { name: 'Try' }).click();
+  await joan.page.getByRole('button', { name: 'Model: sandbox/echo' }).waitFor();
+  await joan.fill('Message', 'The quick brown fox');
+  await joan.page.keyboard.press('Enter');
+  const cost = await joan.page.locator('[data-cost]').getAttribute('data-cost');
+  assert.match(cost, /^0\.0*[1-9]\d*$|e-\d+$/);
+  assert.equal(await joan.page.getByRole('article', { name: 'Answer' }).locator('div').first().innerText(), 'The quick brown fox');
+  await joan.check('playground');
+  // Its key is not one to be managed.
+  await joan.go('/keys?status=all');
+  await joan.sees('None');
+  await joan.go('/usage');
+  await joan.page.getByRole('table', { name: 'Calls' }).getByText('Playground').waitFor();
+  await joan.leave();
 });
 
 test('signing in: what is wrong is said, and says nothing about who is here', async () => {

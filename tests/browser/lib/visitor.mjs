@@ -11,6 +11,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 // A house that mails, with its people's browser.
 export async function open(options = {}) {
   const house = await House.start({ mail: true, ...options, config: [...QUICK, ...(options.config ?? [])] });
+  await house.ok(['admin', 'price', 'sync', '--provider', 'main']);
   const browser = await startBrowser();
   return {
     house, browser,

@@ -48,7 +48,8 @@ export default function SeriesChart({ series, measure, height = 260 }: { series:
   const { names, rows, place } = useMemo(() => arrange(series, measure), [series, measure]);
   const [off, setOff] = useState<ReadonlySet<number>>(new Set());
   const label = (iso: string) => (series.bucket === 'hour' ? hour.format(new Date(iso)) : bucketDay(iso));
-  const axis = (v: number) => (measure === 'cost' ? `$${v < 1 && v > 0 ? v.toPrecision(1) : countShort(v)}` : countShort(v));
+  const small = measure === 'cost' && series.points.every((p) => Number(p.cost) < 0.01);
+  const axis = (v: number) => (measure === 'cost' ? `$${v === 0 ? 0 : small ? Number(v.toPrecision(2)).toFixed(8).replace(/0+$/, '') : countShort(v)}` : countShort(v));
   const show = (points: Point[]) => (measure === 'cost' ? usd(sum(points.map((p) => p.cost))) : count(points.reduce((n, p) => n + valueOf(p, measure), 0)));
   return (
     <figure>
@@ -57,7 +58,7 @@ export default function SeriesChart({ series, measure, height = 260 }: { series:
           <BarChart data={rows} margin={{ top: 8, right: 4, left: 0, bottom: 0 }} accessibilityLayer>
             <CartesianGrid vertical={false} stroke="rgb(var(--line))" />
             <XAxis dataKey="at" tickFormatter={label} tickLine={false} axisLine={false} minTickGap={28} tick={{ fontSize: 11, fill: 'rgb(var(--faint))' }} />
-            <YAxis width={52} tickFormatter={axis} tickLine={false} axisLine={false} tick={{ fontSize: 11, fill: 'rgb(var(--faint))' }} />
+            <YAxis width={small ? 84 : 52} tickFormatter={axis} tickLine={false} axisLine={false} tick={{ fontSize: 11, fill: 'rgb(var(--faint))' }} />
             <Tooltip cursor={{ fill: 'rgb(var(--ink) / 0.05)' }} isAnimationActive={false} content={({ active, payload }) => {
               const row = payload?.[0]?.payload as { at: string; points: Point[] } | undefined;
               if (!active || !row) return null;

@@ -61,13 +61,14 @@ export function usdSigned(s: string): string {
   return parse(s).n > 0n ? `+${usd(s)}` : usd(s);
 }
 
-// In cents, rounded half away from zero: for large figures on cards, whose exact value is in a title.
+// In cents, rounded half away from zero, for large figures on cards, whose exact value is in a title;
+// what is less than a cent is shown as it is.
 export function usdRounded(s: string): string {
   const d = parse(s);
   if (d.scale <= 2) return usd(s);
   const unit = 10n ** BigInt(d.scale - 2), half = unit / 2n;
   const cents = d.n < 0n ? -((-d.n + half) / unit) : (d.n + half) / unit;
-  if (cents === 0n && d.n !== 0n) return d.n < 0n ? '−<$0.01' : '<$0.01';
+  if (cents === 0n) return usd(s);
   return usd(text({ n: cents, scale: 2 }));
 }
 

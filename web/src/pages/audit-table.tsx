@@ -22,14 +22,14 @@ export function AuditTable({ path }: { path: string }) {
       <div className="p-4"><SearchField label="Filter by action, such as key.create" value={action} onChange={setAction} className="max-w-md" /></div>
       <Table label="Audit log" rows={list.rows} {...paged(list)} id={(l) => l.id} onRow={open} empty={<Empty icon={ScrollText} title="Nothing recorded">{action ? 'No action is called that.' : 'Whoever changes something is recorded here.'}</Empty>} columns={[
         { head: 'Action', cell: (l) => <button type="button" onClick={() => open(l)} className="font-mono text-sm font-medium hover:underline">{l.action}</button> },
-        { head: 'Who', cell: (l) => <span className="block max-w-56 truncate">{l.actor?.email ?? l.actor?.id ?? 'the house'}</span> },
+        { head: 'Who', cell: (l) => <span className="block max-w-56 truncate">{l.actor?.email || l.actor?.id || 'the house'}</span> },
         { head: 'Change', phone: 'hide', cell: (l) => <span className="block max-w-xs truncate text-soft" title={brief(l.change)}>{brief(l.change) || '—'}</span> },
         { head: 'From', phone: 'hide', cell: (l) => <span className="font-mono text-xs text-soft">{l.address || '—'}</span> },
         { head: 'When', right: true, cell: (l) => <time dateTime={l.at} title={dateTime(l.at)} className="whitespace-nowrap text-soft">{shortTime(l.at)}</time> },
       ]} />
       {opened && (
         <Dialog open onClose={() => open(null)} title={opened.action}>
-          <Facts of={[['Who', opened.actor?.email ?? opened.actor?.id ?? 'the house'], ['When', dateTime(opened.at)], ['From', opened.address || '—'], ['Object', <span className="break-all font-mono text-sm">{opened.object}</span>]]} />
+          <Facts of={[['Who', opened.actor?.email || opened.actor?.id || 'the house'], ['When', dateTime(opened.at)], ['From', opened.address || '—'], ['Object', <span className="break-all font-mono text-sm">{opened.object}</span>]]} />
           <pre tabIndex={0} className="mt-4 max-h-72 overflow-auto rounded-lg border border-line bg-sunk p-3 font-mono text-xs">{JSON.stringify(opened.change, null, 2)}</pre>
         </Dialog>
       )}

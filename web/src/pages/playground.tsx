@@ -12,7 +12,7 @@ import type { List, Model } from '@/lib/types';
 import { Button, Empty, PageHeader } from '@/ui/basic';
 import { CopyButton } from '@/ui/data';
 import { Field, Problem, TextField } from '@/ui/form';
-import { Select } from '@/ui/select';
+import { ModelPicker } from '@/ui/model-picker';
 
 interface Said extends Turn { outcome?: Outcome; took?: number; stopped?: boolean; failed?: string }
 
@@ -80,7 +80,7 @@ export default function Playground() {
     <div className="flex min-h-[calc(100dvh-7rem)] flex-col lg:min-h-[calc(100dvh-4rem)]">
       <header className="mb-4 flex flex-wrap items-center gap-2">
         <h1 className="mr-auto text-2xl font-semibold tracking-tight">Playground</h1>
-        <Select label="Model" value={model} onChange={setModel} className="max-w-64 font-mono !text-sm" choices={list.length > 0 ? list.map((m) => ({ value: m.id, label: m.id })) : [{ value: model, label: model || 'No models' }]} />
+        <ModelPicker value={model} onChange={setModel} />
         <Button icon={Settings2} aria-expanded={panel} onClick={() => setPanel(!panel)}>Options</Button>
         <Button icon={Eraser} disabled={said.length === 0 || !!running} onClick={() => setSaid([])}>Clear</Button>
       </header>
