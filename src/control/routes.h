@@ -61,6 +61,10 @@ CONTROL_ASK(control_device_get);
 CONTROL_ASK(control_device_decide);
 CONTROL_ASK(control_audit_list);
 CONTROL_ASK(control_admin_audit_list);
+CONTROL_ASK(control_admin_jobs_list);
+CONTROL_ASK(control_admin_jobs_get);
+CONTROL_ASK(control_admin_jobs_retry);
+CONTROL_ASK(control_admin_jobs_cancel);
 
 CONTROL_ASK(control_usage_current);
 CONTROL_ASK(control_usage_series);

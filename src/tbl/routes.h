@@ -136,6 +136,14 @@
           "models with prices, searched")                                                          \
     ROUTE(PLAYGROUND, "POST", "/api/playground", ASK, control_playground_key, 4096, PLAYGROUND,    \
           "a key for the playground")                                                              \
+    ROUTE(ADMIN_JOBS, "GET", "/api/admin/jobs", ASK, control_admin_jobs_list, 0, OPERATOR,         \
+          "what runs in the background")                                                           \
+    ROUTE(ADMIN_JOB, "GET", "/api/admin/jobs/{id}", ASK, control_admin_jobs_get, 0, OPERATOR,      \
+          "one job with its steps")                                                                \
+    ROUTE(ADMIN_JOB_RETRY, "POST", "/api/admin/jobs/{id}/retry", ASK, control_admin_jobs_retry,    \
+          1024, OPERATOR, "tries a job again")                                                     \
+    ROUTE(ADMIN_JOB_CANCEL, "POST", "/api/admin/jobs/{id}/cancel", ASK, control_admin_jobs_cancel, \
+          1024, OPERATOR, "ends a job")                                                            \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \
