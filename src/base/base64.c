@@ -1,9 +1,10 @@
-/* Base64url. */
+/* Base64. */
 #include "base/base64.h"
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char of_urls[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-void base64url_add(struct buf *out, struct str s)
+static void add(struct buf *out, struct str s, const char digits[64])
 {
     uint32_t bits = 0;
     unsigned held = 0;
@@ -17,6 +18,18 @@ void base64url_add(struct buf *out, struct str s)
     }
     if (held != 0)
         buf_byte(out, digits[bits << (6 - held) & 63]);
+}
+
+void base64url_add(struct buf *out, struct str s)
+{
+    add(out, s, of_urls);
+}
+
+void base64_add(struct buf *out, struct str s)
+{
+    add(out, s, plain);
+    for (size_t i = s.n; i % 3 != 0; i++)
+        buf_byte(out, '=');
 }
 
 static int digit_of(char c)

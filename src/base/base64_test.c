@@ -22,6 +22,11 @@ static void there_and_back(void **state)
         assert_int_equal(base64url_read(str_c(pairs[i][1]), &b), OK);
         assert_true(str_eq(buf_str(&b), str_c(pairs[i][0])));
     }
+    buf_reset(&b);
+    base64_add(&b, STR("\xFB\xFF"));
+    base64_add(&b, STR("foo"));
+    base64_add(&b, STR("f"));
+    assert_true(str_eq(buf_str(&b), STR("+/8=Zm9vZg==")));
     buf_fini(&b);
 }
 

@@ -8,8 +8,8 @@
  * Errors: INVALID_REQUEST (no token at all, or one of a kind that is not taken), NOT_FOUND (signed
  * by a key that is not in the set), DENIED (wrong signature, issuer, audience, time or nonce).
  * Always: the algorithm is one that fits the key's type: RS and PS with RSA, ES256 and ES384 with
- * their curves, EdDSA with Ed25519; never none, never a shared secret. Keys come from the set alone:
- * jku, x5u, jwk and crit of a token are never followed. */
+ * their curves, EdDSA with Ed25519; never none, never a shared secret. Keys come from the set
+ * alone: jku, x5u, jwk and crit of a token are never followed. */
 #ifndef IDENTITY_JWT_H
 #define IDENTITY_JWT_H
 
