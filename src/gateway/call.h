@@ -195,6 +195,7 @@ struct provider_wire {
     char path_prefix[512];
     struct str *auth; /* header lines, one per key */
     size_t keys_n;
+    bool user_keys; /* a user's own key, made for him there, goes before them */
 };
 
 #endif

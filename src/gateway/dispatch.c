@@ -57,6 +57,17 @@ static void request_edits(struct call *c, struct edits *list)
         edits_add(list, rq->open_at, 0, head);
 }
 
+struct str call_auth(const struct call *c, struct arena *a)
+{
+    const struct provider_wire *w = wire_of(c);
+    char *text = w->user_keys && c->keys_tried <= 1 ? arena_alloc(a, IDENTITY_UPSTREAM_AUTH_MAX)
+                                                    : NULL;
+    struct str own = STR("");
+    if (text != NULL)
+        own = identity_upstream_auth(c->gl->g->o.upstreams, c->key->user, text);
+    return own.n != 0 ? own : w->auth[c->key_index];
+}
+
 static void send_request(struct call *c)
 {
     struct gateway_loop *gl = c->gl;
@@ -70,7 +81,7 @@ static void send_request(struct call *c)
     rq.headers = arena_printf(a,
                               "%.*sContent-Type: application/json\r\nAccept: %s\r\n"
                               "User-Agent: tollgate\r\nX-Client-Request-Id: %s\r\n",
-                              STR_ARG(w->auth[c->key_index]),
+                              STR_ARG(call_auth(c, a)),
                               c->rq.stream ? "text/event-stream" : "application/json", c->id_text);
     rq.pieces_n = edits_pieces(&list, c->rq.body, rq.pieces);
     if (a->over) {

@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "http/http.h"
 #include "identity/identity.h"
+#include "identity/upstream.h"
 #include "ledger/ledger.h"
 #include "limits/limits.h"
 #include "upstream/upstream.h"
@@ -33,6 +34,8 @@ struct gateway_options {
     struct store *store;
     struct identity *identity;
     struct limits *limits;
+    struct identity_upstreams *upstreams; /* NULL: users have no keys of their own upstream */
+    const char *user_keys_provider; /* the provider that they were made at */
     uint8_t seal[CRYPTO_KEY_LEN]; /* for kept answers */
     enum gateway_durability durability;
     enum ledger_policy unknown_outcome;

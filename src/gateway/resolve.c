@@ -75,7 +75,7 @@ static void ask(void *call)
     rq.path = arena_printf(&a, "%s/generation?id=%.*s", w->path_prefix, (int)c->ans.upstream_id_n,
                            c->ans.upstream_id);
     rq.headers = arena_printf(&a, "%.*sAccept: application/json\r\nUser-Agent: tollgate\r\n",
-                              STR_ARG(w->auth[c->key_index]));
+                              STR_ARG(call_auth(c, &a)));
     c->up = upstream_start(c->gl->pool, &rq, &events, c);
     arena_fini(&a);
 }

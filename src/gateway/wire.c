@@ -72,6 +72,7 @@ void *gateway_provider_attach(void *gateway, const struct catalog_provider *p)
         w->target.tls_context = g->tls;
     w->target.id = str_hash(p->base_url) | 1;
     w->keys_n = p->keys_n;
+    w->user_keys = g->o.upstreams != NULL && str_eq(p->name, str_c(g->o.user_keys_provider));
     w->auth = mem_array(p->keys_n + 1, sizeof(*w->auth));
     for (size_t i = 0; i < p->keys_n; i++) {
         struct buf b;

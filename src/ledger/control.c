@@ -353,6 +353,15 @@ static bool has_room(const struct ledger_account *w, int64_t amount)
     return nano_add(NANO(w->posted), NANO(amount), &sum) == OK && sum.v <= INT64_MAX / 4;
 }
 
+/* Whoever wants to know. */
+static enum err credit_changed(const struct ledger *l, struct store_conn *conn,
+                               const struct ledger_account *w, int64_t wall_us)
+{
+    if (l->credit_changed_in == NULL)
+        return OK;
+    return l->credit_changed_in(l->credit_arg, conn, ledger_account_id(w), wall_us);
+}
+
 static enum err grant_new(struct ledger *l, struct store_conn *conn, const struct ledger_grant *g,
                           struct key *key)
 {
@@ -379,7 +388,7 @@ static enum err grant_new(struct ledger *l, struct store_conn *conn, const struc
         return e;
     op->account = w;
     op->available_add = op->balance_add = g->amount.v;
-    return OK;
+    return credit_changed(l, conn, w, g->wall_us);
 }
 
 enum err ledger_grant_in(struct ledger *ledger, struct store_conn *conn,
@@ -437,6 +446,8 @@ static enum err take_new(struct ledger *l, struct store_conn *conn, struct lot *
     }
     if (e == OK && n > 0)
         e = op_write(op, conn, r, n);
+    if (e == OK && part > 0)
+        e = credit_changed(l, conn, lot->wallet, take.at);
     if (e == OK)
         *ret_taken = part;
     return e;
@@ -643,6 +654,7 @@ static enum err refund_new(struct ledger *l, struct store_conn *conn, struct rec
         if (e == OK) {
             op->account = w;
             op->available_add = op->balance_add = r.amount;
+            e = credit_changed(l, conn, w, r.at);
         }
     }
     buf_fini(&parts);

@@ -37,6 +37,11 @@ enum ledger_policy {
 struct ledger_options {
     struct str node; /* "n1"; a house keeps its node's name */
     struct ledger_projector projector;
+    /* In the transaction of a grant, a lot that is taken back or expires, or a refund; may be
+     * NULL. */
+    enum err (*credit_changed_in)(void *arg, struct store_conn *conn, struct id wallet,
+                                  int64_t wall_us);
+    void *arg;
 };
 /* Loads the accounts, checks the chain from the last checkpoint on, replays what was not projected
  * (outcomes are projected then), and takes the writer's source. Open holds stay as they are. */
