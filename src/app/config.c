@@ -311,6 +311,24 @@ static void check_brand(const struct config *c, struct buf *report)
         buf_add(report, STR("[brand] logo_url must be an https:// address or a /path\n"));
 }
 
+static void check_openrouter(const struct config *c, struct buf *report)
+{
+    if (c->openrouter_provisioning_key[0] != '\0' && c->openrouter_provisioning_key_file[0] != '\0')
+        buf_add(report,
+                STR("[openrouter] provisioning_key and provisioning_key_file cannot both be "
+                    "given\n"));
+    bool provisions = c->openrouter_provisioning_key[0] != '\0' ||
+                      c->openrouter_provisioning_key_file[0] != '\0';
+    if (provisions && c->openrouter_provider[0] == '\0')
+        buf_add(report, STR("[openrouter] provisioning_key needs provider\n"));
+    struct str reset = str_c(c->openrouter_limit_reset);
+    if (reset.n != 0 && !str_eq(reset, STR("daily")) && !str_eq(reset, STR("weekly")) &&
+        !str_eq(reset, STR("monthly")))
+        buf_add(report, STR("[openrouter] limit_reset must be daily, weekly or monthly\n"));
+    if (c->openrouter_check_every < US_PER_S)
+        buf_add(report, STR("[openrouter] check_every must be 1s or more\n"));
+}
+
 static void check_smtp(const struct config *c, struct buf *report)
 {
     struct str url = str_c(c->smtp_url);
@@ -342,6 +360,7 @@ enum err config_check(const struct config *c, struct buf *report)
         buf_add(report, STR("[server] tls_listen needs tls_cert and tls_key\n"));
     check_brand(c, report);
     check_smtp(c, report);
+    check_openrouter(c, report);
     if (c->gateway_prompt_bytes_per_token < 1 || c->gateway_prompt_bytes_per_token > 16)
         buf_add(report, STR("[gateway] prompt_bytes_per_token must be from 1 to 16\n"));
     if (c->gateway_default_output_tokens < 1)

@@ -70,31 +70,33 @@ struct limits_options house_limits(const struct config *c)
 static struct gateway_options gateway_options_of(struct house *h)
 {
     const struct config *c = h->config;
-    return (struct gateway_options){.store = h->store,
-                                    .identity = h->identity,
-                                    .limits = h->limits,
-                                    .durability = c->store_durability,
-                                    .unknown_outcome = c->gateway_unknown_outcome,
-                                    .header_prefix = c->brand_header_prefix,
-                                    .top_up_url = h->top_up_url,
-                                    .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file
-                                                                              : NULL,
-                                    .default_output_tokens = c->gateway_default_output_tokens,
-                                    .prompt_bytes_per_token = c->gateway_prompt_bytes_per_token,
-                                    .image_tokens = c->gateway_image_tokens,
-                                    .file_tokens = c->gateway_file_tokens,
-                                    .unpriced_hold = c->gateway_unpriced_hold,
-                                    .body_bytes_max = (size_t)c->server_body_bytes_max,
-                                    .answer_bytes_max = (size_t)c->gateway_answer_bytes_max,
-                                    .buffered_max = (size_t)c->server_buffered_bytes_max,
-                                    .models_public = c->gateway_models_public,
-                                    .log_calls = c->log_calls,
-                                    .attempts_max = c->gateway_attempts_max,
-                                    .timeouts = {.connect_us = c->upstream_connect_timeout,
-                                                 .first_byte_us = c->upstream_first_byte_timeout,
-                                                 .idle_us = c->upstream_idle_timeout,
-                                                 .total_us = c->upstream_total_timeout},
-                                    .buffered = &h->buffered};
+    return (struct gateway_options){
+        .store = h->store,
+        .identity = h->identity,
+        .limits = h->limits,
+        .upstreams = c->openrouter_provider[0] != '\0' ? h->upstreams : NULL,
+        .user_keys_provider = c->openrouter_provider,
+        .durability = c->store_durability,
+        .unknown_outcome = c->gateway_unknown_outcome,
+        .header_prefix = c->brand_header_prefix,
+        .top_up_url = h->top_up_url,
+        .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL,
+        .default_output_tokens = c->gateway_default_output_tokens,
+        .prompt_bytes_per_token = c->gateway_prompt_bytes_per_token,
+        .image_tokens = c->gateway_image_tokens,
+        .file_tokens = c->gateway_file_tokens,
+        .unpriced_hold = c->gateway_unpriced_hold,
+        .body_bytes_max = (size_t)c->server_body_bytes_max,
+        .answer_bytes_max = (size_t)c->gateway_answer_bytes_max,
+        .buffered_max = (size_t)c->server_buffered_bytes_max,
+        .models_public = c->gateway_models_public,
+        .log_calls = c->log_calls,
+        .attempts_max = c->gateway_attempts_max,
+        .timeouts = {.connect_us = c->upstream_connect_timeout,
+                     .first_byte_us = c->upstream_first_byte_timeout,
+                     .idle_us = c->upstream_idle_timeout,
+                     .total_us = c->upstream_total_timeout},
+        .buffered = &h->buffered};
 }
 
 void house_make_urls(struct house *h, struct str listens)
@@ -130,8 +132,8 @@ static void make_key_member(struct house *h)
 }
 
 /* The first line of the file, without its end. */
-static enum err read_password(const char *file, char ret_text[HOUSE_PASSWORD_MAX],
-                              char why[STORE_WHY_MAX])
+static enum err read_secret(const char *key, const char *file, char ret_text[HOUSE_PASSWORD_MAX],
+                            char why[STORE_WHY_MAX])
 {
     FILE *f = fopen(file, "re");
     ret_text[0] = '\0';
@@ -141,8 +143,34 @@ static enum err read_password(const char *file, char ret_text[HOUSE_PASSWORD_MAX
     ret_text[strcspn(ret_text, "\r\n")] = '\0';
     if (read)
         return OK;
-    snprintf(why, STORE_WHY_MAX, "[smtp] password_file = %s cannot be read", file);
+    snprintf(why, STORE_WHY_MAX, "%s = %s cannot be read", key, file);
     return ERR_IO;
+}
+
+static enum err open_upstream_keys(struct house *h, char why[STORE_WHY_MAX])
+{
+    const struct config *c = h->config;
+    const char *file = c->openrouter_provisioning_key_file;
+    struct upstream_keys_options o = {
+        .store = h->store,
+        .jobs = h->jobs,
+        .upstreams = h->upstreams,
+        .brand = c->brand_name,
+        .check_every_us = c->openrouter_check_every,
+        .openrouter = {.catalog = h->catalog,
+                       .provider = c->openrouter_provider,
+                       .management_key = c->openrouter_provisioning_key,
+                       .limit_reset = c->openrouter_limit_reset,
+                       .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL}};
+    if (file[0] != '\0') {
+        enum err e = read_secret("[openrouter] provisioning_key_file", file, h->provisioning_key,
+                                 why);
+        if (e != OK)
+            return e;
+        o.openrouter.management_key = h->provisioning_key;
+    }
+    h->upstream_keys = upstream_keys_new(&o);
+    return OK;
 }
 
 /* Jobs, and what runs on them. */
@@ -163,7 +191,7 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
                               .plain_allowed = !c->smtp_tls};
     enum err e = OK;
     if (c->smtp_password_file[0] != '\0') {
-        e = read_password(c->smtp_password_file, h->smtp_password, why);
+        e = read_secret("[smtp] password_file", c->smtp_password_file, h->smtp_password, why);
         mo.smtp_password = h->smtp_password;
     }
     if (e == OK)
@@ -174,7 +202,7 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
     h->mail = mail_new(h->jobs, &mo);
     mem_wipe(mo.seal, sizeof(mo.seal));
     chores_add(h);
-    return OK;
+    return open_upstream_keys(h, why);
 }
 
 static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
@@ -201,6 +229,9 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     e = limits_new(h->store, &lo, &h->limits);
     if (e != OK)
         return e;
+    e = identity_upstreams_open(h->store, co.seal, &h->upstreams);
+    if (e != OK)
+        return e;
     struct gateway_options go = gateway_options_of(h);
     memcpy(go.seal, co.seal, sizeof(go.seal));
     e = gateway_new(&go, &h->gateway, why);
@@ -214,11 +245,14 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     struct ledger_options ledger = {.node = STR("n1")};
     if (e == OK) {
         ledger.projector = gateway_projector(h->gateway);
+        ledger.credit_changed_in = upstream_keys_credit_changed_in;
+        ledger.arg = h->upstream_keys;
         e = ledger_open(h->store, &ledger, &h->ledger, why);
     }
     if (e != OK)
         return e;
     gateway_attach(h->gateway, h->ledger, h->catalog);
+    upstream_keys_attach(h->upstream_keys, h->ledger);
     return gateway_recover(h->gateway, clock_wall_us(), &h->recovered_voided, &h->recovered_settled,
                            &h->recovered_unresolved);
 }
@@ -251,6 +285,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.catalog = h->catalog;
     h->control.jobs = h->jobs;
     h->control.mail = h->mail;
+    h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;
     h->control.brand_color = h->config->brand_color;
@@ -273,6 +308,9 @@ void house_close(struct house *h)
     if (h->store != NULL)
         store_close(&h->store);
     mail_free(&h->mail);
+    upstream_keys_free(&h->upstream_keys);
+    identity_upstreams_close(&h->upstreams);
+    mem_wipe(h->provisioning_key, sizeof(h->provisioning_key));
     jobs_close(&h->jobs);
     mem_wipe(h->smtp_password, sizeof(h->smtp_password));
     if (h->catalog != NULL)

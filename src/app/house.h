@@ -26,12 +26,14 @@ struct house {
     struct ledger *ledger;
     struct jobs *jobs;
     struct mail *mail;
+    struct upstream_keys *upstream_keys;
+    struct identity_upstreams *upstreams;
     struct jobs_kind expiries;
     struct admin admin;
     struct control control;
     char public_url[1024]; /* without a slash at the end */
     char top_up_url[1200];
-    char smtp_password[HOUSE_PASSWORD_MAX];
+    char smtp_password[HOUSE_PASSWORD_MAX], provisioning_key[HOUSE_PASSWORD_MAX];
     _Atomic size_t buffered; /* bytes of bodies and answers in memory, all loops */
     int recovered_voided, recovered_settled, recovered_unresolved;
 };

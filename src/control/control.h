@@ -12,6 +12,7 @@
 #define CONTROL_CONTROL_H
 
 #include "control/mail.h"
+#include "control/upstream_keys.h"
 #include "gateway/gateway.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ struct control {
     const char *version;
     struct jobs *jobs;
     struct mail *mail;
+    struct upstream_keys *upstream_keys;
     const char *brand_name, *brand_color, *brand_logo_url;
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;

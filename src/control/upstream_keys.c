@@ -28,11 +28,6 @@ bool upstream_keys_are_on(const struct upstream_keys *k)
 
 /* ---------------------------------------------------------------- what he may spend */
 
-struct sum {
-    struct ledger *ledger;
-    struct nano total;
-};
-
 /* All wallets that he may spend from. */
 static enum err balance_of(const struct upstream_keys *k, struct id user, struct nano *ret)
 {
@@ -100,8 +95,8 @@ static enum jobs_outcome make_run(struct jobs_call *call)
         return JOBS_FAILED;
     if (balance_of(k, user, &limit) != OK)
         return JOBS_RETRY;
-    enum jobs_outcome outcome = openrouter_key_make(&k->options.openrouter, call,
-                                                    name_of(k, call), limit, &hash, &secret);
+    enum jobs_outcome outcome = openrouter_key_make(&k->options.openrouter, call, name_of(k, call),
+                                                    limit, &hash, &secret);
     if (outcome != JOBS_DONE)
         return outcome;
     buf_reset(&call->data);
@@ -176,8 +171,7 @@ static enum jobs_outcome retire_run(struct jobs_call *call)
 
 static enum err retire_done_in(struct store_conn *conn, struct jobs_call *call)
 {
-    return store_run(conn, SQL_UPSTREAM_KEY_RETIRED, NULL, "tt", call->input,
-                     buf_str(&call->data));
+    return store_run(conn, SQL_UPSTREAM_KEY_RETIRED, NULL, "tt", call->input, buf_str(&call->data));
 }
 
 static const struct jobs_step make_steps[] = {
@@ -282,8 +276,8 @@ static enum jobs_outcome limit_run(struct jobs_call *call)
         return JOBS_DONE;
     if (e != OK || balance_of(k, user, &limit) != OK)
         return JOBS_RETRY;
-    enum jobs_outcome outcome = openrouter_key_read(&k->options.openrouter, call,
-                                                    str_c(row.hash), &key);
+    enum jobs_outcome outcome = openrouter_key_read(&k->options.openrouter, call, str_c(row.hash),
+                                                    &key);
     if (outcome == JOBS_ABSENT)
         return lost(k, call, user, row.hash);
     if (outcome != JOBS_DONE)
@@ -311,11 +305,6 @@ static enum err limit_done_in(struct store_conn *conn, struct jobs_call *call)
 
 static const struct jobs_step limit_steps[] = {
     {.name = "mirror", .run = limit_run, .done_in = limit_done_in}};
-
-struct users {
-    struct upstream_keys *k;
-    int64_t now_us;
-};
 
 enum err upstream_keys_credit_changed_in(void *arg, struct store_conn *conn, struct id wallet,
                                          int64_t wall_us)
@@ -460,7 +449,7 @@ struct upstream_keys *upstream_keys_new(const struct upstream_keys_options *opti
     struct upstream_keys *k = mem_zalloc(sizeof(*k));
     k->options = *options;
     k->make = (struct jobs_kind){
-        .name = "upstream_key", .steps = make_steps, .steps_n = 2, .wipe = false, .arg = k};
+        .name = "upstream_key", .steps = make_steps, .steps_n = 2, .wipe = true, .arg = k};
     k->limit = (struct jobs_kind){
         .name = "upstream_limit", .steps = limit_steps, .steps_n = 1, .arg = k};
     k->check = (struct jobs_kind){.name = "upstream_check",

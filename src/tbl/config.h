@@ -83,6 +83,12 @@
     CONF(smtp, tls, BOOL, "yes", "refuse to send without TLS (loopback aside)")                    \
     CONF(smtp, from, STR, "", "address that mails come from; needed with url")                     \
     CONF(smtp, ca_file, STR, "", "PEM file of CAs; empty: the system's")                           \
+    CONF(openrouter, provider, STR, "",                                                            \
+         "provider (as named by 'admin provider add') at which users get keys of their own")       \
+    CONF(openrouter, provisioning_key, STR, "", "key of its keys API; makes no completions")       \
+    CONF(openrouter, provisioning_key_file, STR, "", "file that holds it instead")                 \
+    CONF(openrouter, limit_reset, STR, "", "daily, weekly or monthly; empty: never")               \
+    CONF(openrouter, check_every, TIME, "10m", "keys and what was used of them are looked at")     \
     CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
     CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
     CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \
