@@ -311,6 +311,39 @@ static void check_brand(const struct config *c, struct buf *report)
         buf_add(report, STR("[brand] logo_url must be an https:// address or a /path\n"));
 }
 
+static void check_client(const char *section, const char *id, const char *secret,
+                         struct buf *report)
+{
+    if ((id[0] != '\0') != (secret[0] != '\0'))
+        buf_printf(report, "[%s] client_id and client_secret go together\n", section);
+}
+
+static void check_url(const char *key, struct str url, struct buf *report)
+{
+    if (!identity_oidc_url_is_good(url))
+        buf_printf(report, "%s = %.*s: must be an https:// address\n", key, STR_ARG(url));
+}
+
+static void check_sign_in(const struct config *c, struct buf *report)
+{
+    check_client("github", c->github_client_id, c->github_client_secret, report);
+    check_client("google", c->google_client_id, c->google_client_secret, report);
+    check_client("oidc", c->oidc_client_id, c->oidc_client_secret, report);
+    check_url("[github] url", str_c(c->github_url), report);
+    check_url("[github] api_url", str_c(c->github_api_url), report);
+    if (c->oidc_client_id[0] != '\0')
+        check_url("[oidc] issuer", str_c(c->oidc_issuer), report);
+    struct str list = str_c(c->jwt_issuers);
+    size_t n = 0;
+    for (; list.n != 0; n++)
+        check_url("[jwt] issuers", str_trim(str_cut(&list, ',')), report);
+    if (n > IDENTITY_OIDC_JWT_ISSUERS_MAX)
+        buf_printf(report, "[jwt] issuers: at most %d\n", IDENTITY_OIDC_JWT_ISSUERS_MAX);
+    if (n != 0 && c->jwt_audiences[0] == '\0' && c->jwt_parties[0] == '\0')
+        buf_add(report,
+                STR("[jwt] issuers needs audiences or parties: whom their tokens are for\n"));
+}
+
 static void check_openrouter(const struct config *c, struct buf *report)
 {
     if (c->openrouter_provisioning_key[0] != '\0' && c->openrouter_provisioning_key_file[0] != '\0')
@@ -361,6 +394,7 @@ enum err config_check(const struct config *c, struct buf *report)
     check_brand(c, report);
     check_smtp(c, report);
     check_openrouter(c, report);
+    check_sign_in(c, report);
     if (c->gateway_prompt_bytes_per_token < 1 || c->gateway_prompt_bytes_per_token > 16)
         buf_add(report, STR("[gateway] prompt_bytes_per_token must be from 1 to 16\n"));
     if (c->gateway_default_output_tokens < 1)

@@ -173,6 +173,43 @@ static enum err open_upstream_keys(struct house *h, char why[STORE_WHY_MAX])
     return OK;
 }
 
+/* Providers whose client is configured, in the order of their buttons. */
+static void open_oidc(struct house *h)
+{
+    const struct config *c = h->config;
+    const char *ca = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL;
+    struct identity_oidc_options o = {.jwt_issuers = c->jwt_issuers,
+                                      .jwt_audiences = c->jwt_audiences,
+                                      .jwt_parties = c->jwt_parties,
+                                      .ca_file = ca};
+    const struct identity_oidc_provider all[] = {
+        {.id = "github",
+         .name = "GitHub",
+         .kind = IDENTITY_OIDC_GITHUB,
+         .issuer = c->github_url,
+         .api_url = c->github_api_url,
+         .client_id = c->github_client_id,
+         .client_secret = c->github_client_secret,
+         .scope = "read:user user:email"},
+        {.id = "google",
+         .name = "Google",
+         .issuer = "https://accounts.google.com",
+         .client_id = c->google_client_id,
+         .client_secret = c->google_client_secret,
+         .scope = "openid email profile"},
+        {.id = "oidc",
+         .name = c->oidc_name,
+         .issuer = c->oidc_issuer,
+         .client_id = c->oidc_client_id,
+         .client_secret = c->oidc_client_secret,
+         .scope = c->oidc_scope},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i].client_id[0] != '\0')
+            o.providers[o.providers_n++] = all[i];
+    h->oidc = identity_oidc_new(&o);
+}
+
 /* Jobs, and what runs on them. */
 static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
                           char why[STORE_WHY_MAX])
@@ -201,6 +238,8 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
     memcpy(mo.seal, seal, sizeof(mo.seal));
     h->mail = mail_new(h->jobs, &mo);
     mem_wipe(mo.seal, sizeof(mo.seal));
+    memcpy(h->control.seal, seal, sizeof(h->control.seal));
+    open_oidc(h);
     chores_add(h);
     return open_upstream_keys(h, why);
 }
@@ -245,8 +284,7 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     struct ledger_options ledger = {.node = STR("n1")};
     if (e == OK) {
         ledger.projector = gateway_projector(h->gateway);
-        ledger.credit_changed_in = upstream_keys_credit_changed_in;
-        ledger.arg = h->upstream_keys;
+        ledger.watcher = (struct ledger_watcher){upstream_keys_credit_changed_in, h->upstream_keys};
         e = ledger_open(h->store, &ledger, &h->ledger, why);
     }
     if (e != OK)
@@ -285,6 +323,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.catalog = h->catalog;
     h->control.jobs = h->jobs;
     h->control.mail = h->mail;
+    h->control.oidc = h->oidc;
     h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;
@@ -309,6 +348,8 @@ void house_close(struct house *h)
         store_close(&h->store);
     mail_free(&h->mail);
     upstream_keys_free(&h->upstream_keys);
+    identity_oidc_free(&h->oidc);
+    mem_wipe(h->control.seal, sizeof(h->control.seal));
     identity_upstreams_close(&h->upstreams);
     mem_wipe(h->provisioning_key, sizeof(h->provisioning_key));
     jobs_close(&h->jobs);

@@ -28,6 +28,7 @@ struct house {
     struct mail *mail;
     struct upstream_keys *upstream_keys;
     struct identity_upstreams *upstreams;
+    struct identity_oidc *oidc;
     struct jobs_kind expiries;
     struct admin admin;
     struct control control;

@@ -14,6 +14,7 @@
 #include "control/mail.h"
 #include "control/upstream_keys.h"
 #include "gateway/gateway.h"
+#include "identity/oidc.h"
 
 #include <stdatomic.h>
 
@@ -36,6 +37,8 @@ struct control {
     struct jobs *jobs;
     struct mail *mail;
     struct upstream_keys *upstream_keys;
+    struct identity_oidc *oidc;
+    uint8_t seal[CRYPTO_KEY_LEN]; /* for what browsers keep for us */
     const char *brand_name, *brand_color, *brand_logo_url;
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;

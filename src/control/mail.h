@@ -46,7 +46,8 @@ struct mail_vars {
     struct str name, address, device, team, inviter, member, role, amount;
     int64_t at_us, hours, days;
 };
-/* `key` as in jobs: the same again is the same mail; may be empty. */
+/* `key` as in jobs: the same again is the same mail; may be empty. Nothing is sent to addresses
+ * under .invalid. */
 MUST enum err mail_enqueue_in(struct mail *mail, struct store_conn *conn, enum mail_name name,
                               struct str to, const struct mail_vars *vars, struct str key,
                               int64_t now_us);

@@ -241,7 +241,7 @@ enum jobs_outcome openrouter_key_end(const struct openrouter *o, struct jobs_cal
     return x.outcome == JOBS_ABSENT ? JOBS_DONE : read_only(x.outcome);
 }
 
-/* One page; ret_first is its first key's hash, by which a provider that does not page is noticed. */
+/* One page; `first` is its first key's hash, by which a provider that does not page is noticed. */
 static enum jobs_outcome walk_page(const struct openrouter *o, struct jobs_call *call, size_t from,
                                    bool (*fn)(void *arg, const struct openrouter_key *key),
                                    void *arg, char first[130], size_t *ret_n, bool *ret_stop)

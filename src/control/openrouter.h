@@ -6,8 +6,9 @@
  * Threads: worker threads; blocks for up to 30 s a call.
  * Memory: texts in the arena given.
  * Units: nano-dollars.
- * Errors: as outcomes of a job's step, with words in call->why: RETRY when nothing was done, UNKNOWN
- * when that cannot be told, FAILED when it is refused for good, ABSENT when there is no such key.
+ * Errors: as outcomes of a job's step, with words in call->why: RETRY when nothing was done,
+ * UNKNOWN when that cannot be told, FAILED when it is refused for good, ABSENT when there is no
+ * such key.
  * Always: the management key and the keys that are made are in no log. */
 #ifndef CONTROL_OPENROUTER_H
 #define CONTROL_OPENROUTER_H

@@ -97,6 +97,10 @@ static enum err delete_account(struct control_write *w, struct store_conn *conn)
     if (e == ERR_CONFLICT)
         w->reply->message = STR("You are the last owner of a team: give it to somebody, or delete "
                                 "it, first.");
+    if (e == OK)
+        e = identity_oidc_forget_in(conn, w->who->user);
+    if (e == OK)
+        e = upstream_keys_end_in(w->c->upstream_keys, conn, w->who->user, w->who->now_us);
     if (e != OK)
         return e;
     struct control_mail m = {.name = MAIL_ACCOUNT_DELETED, .to = x->p.email};

@@ -65,6 +65,11 @@ CONTROL_ASK(control_admin_jobs_list);
 CONTROL_ASK(control_admin_jobs_get);
 CONTROL_ASK(control_admin_jobs_retry);
 CONTROL_ASK(control_admin_jobs_cancel);
+CONTROL_ASK(control_admin_upstream_keys);
+CONTROL_ASK(control_admin_upstream_rotate);
+CONTROL_ASK(control_oidc_start);
+CONTROL_ASK(control_oidc_callback);
+CONTROL_ASK(control_provision);
 
 CONTROL_ASK(control_usage_current);
 CONTROL_ASK(control_usage_series);

@@ -568,6 +568,20 @@ CONTROL_ASK(control_auth_setup)
 
 /* ---- GET /api/auth/options ---- */
 
+static void add_providers(const struct control *c, struct buf *b)
+{
+    const struct identity_oidc_provider *p;
+    buf_byte(b, '[');
+    for (size_t i = 0; (p = identity_oidc_provider(c->oidc, i)) != NULL; i++) {
+        buf_json_comma(b);
+        buf_byte(b, '{');
+        buf_json_member(b, "id", str_c(p->id));
+        buf_json_member(b, "name", str_c(p->name));
+        buf_byte(b, '}');
+    }
+    buf_byte(b, ']');
+}
+
 CONTROL_ASK(control_auth_options)
 {
     (void)who;
@@ -588,7 +602,7 @@ CONTROL_ASK(control_auth_options)
     buf_json_member(b, "signup", str_c(modes[c->signup]));
     buf_json_bool(b, "password", true);
     buf_json_key(b, "providers");
-    buf_add(b, STR("[]"));
+    add_providers(c, b);
     buf_json_bool(b, "setup_needed", operators == 0);
     buf_json_member(b, "currency", STR("USD"));
     buf_json_nano(b, "intro_credit", c->intro_credit);

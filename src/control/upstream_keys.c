@@ -18,7 +18,7 @@
 struct upstream_keys {
     struct upstream_keys_options options;
     struct ledger *ledger;
-    struct jobs_kind make, limit, check;
+    struct jobs_kind make, limit, end, check;
 };
 
 bool upstream_keys_are_on(const struct upstream_keys *k)
@@ -210,6 +210,33 @@ enum err upstream_keys_rotate_in(struct upstream_keys *k, struct store_conn *con
         return e;
     /* The same key of his is not rotated twice. */
     return row.old_hash[0] != '\0' ? ERR_CONFLICT : make_in(k, conn, user, str_c(row.hash), now_us);
+}
+
+/* ---------------------------------------------------------------- ended */
+
+static enum jobs_outcome end_run(struct jobs_call *call)
+{
+    struct upstream_keys *k = call->arg;
+    return openrouter_key_end(&k->options.openrouter, call, call->input);
+}
+
+static const struct jobs_step end_steps[] = {{.name = "end", .run = end_run}};
+
+enum err upstream_keys_end_in(struct upstream_keys *k, struct store_conn *conn, struct id user,
+                              int64_t now_us)
+{
+    struct identity_upstream_row row;
+    enum err e = identity_upstream_get(conn, user, &row);
+    if (e != OK)
+        return e == ERR_NOT_FOUND ? OK : e;
+    e = identity_upstream_lost_in(k->options.upstreams, conn, user, str_c(row.hash));
+    const char *const hashes[] = {row.hash, row.old_hash};
+    for (size_t i = 0; i < 2 && e == OK; i++) {
+        struct jobs_spec spec = {.kind = "upstream_end", .input = str_c(hashes[i])};
+        if (spec.input.n != 0)
+            e = jobs_enqueue_in(k->options.jobs, conn, &spec, now_us, NULL);
+    }
+    return e;
 }
 
 /* ---------------------------------------------------------------- limited */
@@ -452,6 +479,7 @@ struct upstream_keys *upstream_keys_new(const struct upstream_keys_options *opti
         .name = "upstream_key", .steps = make_steps, .steps_n = 2, .wipe = true, .arg = k};
     k->limit = (struct jobs_kind){
         .name = "upstream_limit", .steps = limit_steps, .steps_n = 1, .arg = k};
+    k->end = (struct jobs_kind){.name = "upstream_end", .steps = end_steps, .steps_n = 1, .arg = k};
     k->check = (struct jobs_kind){.name = "upstream_check",
                                   .steps = check_steps,
                                   .steps_n = 2,
@@ -459,6 +487,7 @@ struct upstream_keys *upstream_keys_new(const struct upstream_keys_options *opti
                                   .arg = k};
     jobs_kind_add(options->jobs, &k->make);
     jobs_kind_add(options->jobs, &k->limit);
+    jobs_kind_add(options->jobs, &k->end);
     jobs_kind_add(options->jobs, &k->check);
     return k;
 }

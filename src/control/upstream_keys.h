@@ -1,7 +1,7 @@
 /* A key of its own at the provider for each user who wants one: made, limited to his credit, looked
  * after, rotated.
  *
- * Owns: job kinds "upstream_key", "upstream_limit", "upstream_check".
+ * Owns: job kinds "upstream_key", "upstream_limit", "upstream_end", "upstream_check".
  * Needs: jobs, identity (the keys), ledger (the limits), openrouter.
  * Threads: functions ending in _in inside a store_write closure; the rest by the one who opens the
  * house.
@@ -38,6 +38,9 @@ MUST enum err upstream_keys_ensure_in(struct upstream_keys *k, struct store_conn
                                       struct id user, int64_t now_us);
 MUST enum err upstream_keys_rotate_in(struct upstream_keys *k, struct store_conn *conn,
                                       struct id user, int64_t now_us);
+/* The user has gone: his key is forgotten here and ended there. */
+MUST enum err upstream_keys_end_in(struct upstream_keys *k, struct store_conn *conn, struct id user,
+                                   int64_t now_us);
 /* Fits ledger_options: the limits of the wallet's users follow. */
 enum err upstream_keys_credit_changed_in(void *k, struct store_conn *conn, struct id wallet,
                                          int64_t wall_us);

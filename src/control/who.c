@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "control/body.h"
+#include "control/oidc.h"
+#include "identity/jwt.h"
 #include "identity/session.h"
 #include "identity/team.h"
 #include "observe/observe.h"
@@ -195,6 +197,24 @@ static enum err by_key(struct control *c, const struct http_request *r, struct c
     return e == ERR_NOT_FOUND ? ERR_INVALID_API_KEY : e;
 }
 
+/* A token of an issuer that the operator trusts: as the user that it belongs to, in his own
+ * team. */
+static enum err by_jwt(struct control *c, struct http_reply *reply, struct str token,
+                       struct control_who *who)
+{
+    struct identity_profile p;
+    enum err e = control_oidc_bearer(c, reply, token, who->now_us, &p);
+    if (e != OK)
+        return e;
+    who->by = CONTROL_BY_JWT;
+    who->user = p.user;
+    who->team = p.team;
+    who->email = p.email;
+    who->name = p.name;
+    who->scopes = IDENTITY_SCOPE_ALL;
+    return control_role_in(c, who);
+}
+
 static enum err find_who(struct control *c, const struct http_request *r, struct http_reply *reply,
                          struct control_who *who)
 {
@@ -205,6 +225,8 @@ static enum err find_who(struct control *c, const struct http_request *r, struct
     if (str_starts(bearer, STR(IDENTITY_SESSION_PREFIX)))
         return by_session(c, r, reply, bearer, false, who);
     bool other = auth.p != NULL || http_request_header(r, STR("x-api-key")).p != NULL;
+    if (jwt_is_text(bearer) && str_starts(r->path, STR("/api/")))
+        return by_jwt(c, reply, bearer, who);
     struct str cookie = str_starts(r->path, STR("/api/")) ? control_cookie(c, r, "session")
                                                           : STR("");
     if (!other && cookie.n != 0)

@@ -43,8 +43,7 @@ const char *basis_name(int64_t basis);
 /* read: what the request says. */
 struct call_request {
     struct str body, model;
-    bool stream, include_usage;
-    bool has_cap;
+    bool stream, include_usage, has_cap;
     int64_t cap, n;
     int64_t input_estimate; /* tokens, high */
     int64_t input_bytes; /* of the prompt's text, for an own count */
@@ -193,9 +192,9 @@ struct gateway_loop {
 struct provider_wire {
     struct upstream_target target;
     char path_prefix[512];
-    struct str *auth; /* header lines, one per key */
+    struct str *auth; /* header lines, one per key; with user_keys a user's own goes first */
+    bool user_keys;
     size_t keys_n;
-    bool user_keys; /* a user's own key, made for him there, goes before them */
 };
 
 #endif

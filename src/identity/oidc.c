@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define ISSUERS_MAX (IDENTITY_OIDC_PROVIDERS_MAX + 16)
+#define ISSUERS_MAX (IDENTITY_OIDC_PROVIDERS_MAX + IDENTITY_OIDC_JWT_ISSUERS_MAX)
 #define SECRET_BYTES 32
 #define ANSWER_MAX (256u * 1024)
 #define CODE_MAX 4096
@@ -75,8 +75,8 @@ const struct identity_oidc_provider *identity_oidc_provider(const struct identit
     return i < o->options.providers_n ? &o->options.providers[i] : NULL;
 }
 
-static const struct identity_oidc_provider *provider_of(const struct identity_oidc *o,
-                                                        struct str id)
+const struct identity_oidc_provider *identity_oidc_provider_of(const struct identity_oidc *o,
+                                                               struct str id)
 {
     for (size_t i = 0; i < o->options.providers_n; i++)
         if (str_eq(str_c(o->options.providers[i].id), id))
@@ -107,7 +107,7 @@ static void add_parameter(struct buf *b, const char *name, struct str value)
 enum err identity_oidc_begin(struct identity_oidc *o, struct str provider, struct str redirect_uri,
                              int64_t now_us, struct identity_oidc_flow *f, struct buf *url)
 {
-    const struct identity_oidc_provider *p = provider_of(o, provider);
+    const struct identity_oidc_provider *p = identity_oidc_provider_of(o, provider);
     uint8_t hash[CRYPTO_HASH_LEN];
     struct buf challenge;
     if (p == NULL || provider.n >= sizeof(f->provider))
@@ -378,7 +378,7 @@ enum err identity_oidc_end(struct identity_oidc *o, const struct identity_oidc_f
                            struct arena *a, struct identity_oidc_who *ret)
 {
     struct back b = {.o = o,
-                     .p = provider_of(o, str_c(flow->provider)),
+                     .p = identity_oidc_provider_of(o, str_c(flow->provider)),
                      .flow = flow,
                      .redirect_uri = redirect_uri,
                      .a = a,

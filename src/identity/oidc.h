@@ -26,6 +26,7 @@ struct identity_oidc_provider {
     const char *client_id, *client_secret, *scope;
 };
 #define IDENTITY_OIDC_PROVIDERS_MAX 8
+#define IDENTITY_OIDC_JWT_ISSUERS_MAX 16
 struct identity_oidc_options {
     struct identity_oidc_provider providers[IDENTITY_OIDC_PROVIDERS_MAX];
     size_t providers_n;
@@ -41,6 +42,9 @@ void identity_oidc_free(struct identity_oidc **oidc);
 /* NULL behind the last. */
 const struct identity_oidc_provider *identity_oidc_provider(const struct identity_oidc *oidc,
                                                             size_t i);
+/* NULL: none. */
+const struct identity_oidc_provider *identity_oidc_provider_of(const struct identity_oidc *oidc,
+                                                               struct str id);
 /* https://…, or http on loopback; for the configuration. */
 bool identity_oidc_url_is_good(struct str url);
 

@@ -357,9 +357,9 @@ static bool has_room(const struct ledger_account *w, int64_t amount)
 static enum err credit_changed(const struct ledger *l, struct store_conn *conn,
                                const struct ledger_account *w, int64_t wall_us)
 {
-    if (l->credit_changed_in == NULL)
+    if (l->watcher.credit_changed_in == NULL)
         return OK;
-    return l->credit_changed_in(l->credit_arg, conn, ledger_account_id(w), wall_us);
+    return l->watcher.credit_changed_in(l->watcher.arg, conn, ledger_account_id(w), wall_us);
 }
 
 static enum err grant_new(struct ledger *l, struct store_conn *conn, const struct ledger_grant *g,

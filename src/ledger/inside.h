@@ -52,9 +52,7 @@ struct ledger_lane {
 struct ledger {
     struct store *store;
     struct ledger_projector projector;
-    enum err (*credit_changed_in)(void *arg, struct store_conn *conn, struct id wallet,
-                                  int64_t wall_us);
-    void *credit_arg;
+    struct ledger_watcher watcher;
     char node[LEDGER_NODE_MAX + 1];
     struct model *model;
     struct ledger_lane *recovery; /* for ledger_recover_… */

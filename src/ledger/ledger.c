@@ -27,8 +27,7 @@ static struct ledger *ledger_new(struct store *store, const struct ledger_option
     struct ledger *l = mem_zalloc(sizeof(*l));
     l->store = store;
     l->projector = options->projector;
-    l->credit_changed_in = options->credit_changed_in;
-    l->credit_arg = options->arg;
+    l->watcher = options->watcher;
     memcpy(l->node, options->node.p, options->node.n);
     l->model = model_new();
     l->recent[0] = mem_zalloc(sizeof(struct recent));

@@ -37,11 +37,7 @@ enum ledger_policy {
 struct ledger_options {
     struct str node; /* "n1"; a house keeps its node's name */
     struct ledger_projector projector;
-    /* In the transaction of a grant, a lot that is taken back or expires, or a refund; may be
-     * NULL. */
-    enum err (*credit_changed_in)(void *arg, struct store_conn *conn, struct id wallet,
-                                  int64_t wall_us);
-    void *arg;
+    struct ledger_watcher watcher;
 };
 /* Loads the accounts, checks the chain from the last checkpoint on, replays what was not projected
  * (outcomes are projected then), and takes the writer's source. Open holds stay as they are. */
@@ -62,8 +58,7 @@ struct id ledger_account_id(const struct ledger_account *a);
 /* Follows a hold at once, and a release when the writer has its record (within a commit). */
 struct nano ledger_available(const struct ledger_account *a);
 struct nano ledger_held(const struct ledger_account *a);
-/* What is not spent. Follows a settlement at once, on the loop. */
-struct nano ledger_balance(const struct ledger_account *a);
+struct nano ledger_balance(const struct ledger_account *a); /* not spent; follows at once */
 bool ledger_cap_is_off(const struct ledger_account *a);
 struct nano ledger_cap_limit(const struct ledger_account *a); /* less balance: what was spent */
 

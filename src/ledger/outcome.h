@@ -46,4 +46,12 @@ struct ledger_projector {
  * refunds); 0 for one that is not there. By a reader. */
 MUST enum err ledger_call_charged(struct store_conn *conn, struct id call, struct nano *ret_charge);
 
+/* Who wants to know that a wallet's credit was changed by a grant, a lot that was taken back or
+ * expired, or a refund: called in that transaction; may be NULL. */
+struct ledger_watcher {
+    enum err (*credit_changed_in)(void *arg, struct store_conn *conn, struct id wallet,
+                                  int64_t wall_us);
+    void *arg;
+};
+
 #endif

@@ -83,6 +83,20 @@
     CONF(smtp, tls, BOOL, "yes", "refuse to send without TLS (loopback aside)")                    \
     CONF(smtp, from, STR, "", "address that mails come from; needed with url")                     \
     CONF(smtp, ca_file, STR, "", "PEM file of CAs; empty: the system's")                           \
+    CONF(github, client_id, STR, "", "OAuth app of GitHub; empty: no sign-in with GitHub")         \
+    CONF(github, client_secret, STR, "", "its secret")                                             \
+    CONF(github, url, STR, "https://github.com", "where its pages are")                            \
+    CONF(github, api_url, STR, "https://api.github.com", "where its API is")                       \
+    CONF(google, client_id, STR, "", "OAuth client of Google; empty: no sign-in with Google")      \
+    CONF(google, client_secret, STR, "", "its secret")                                             \
+    CONF(oidc, issuer, STR, "", "any OpenID Connect issuer, as its discovery document says it")    \
+    CONF(oidc, client_id, STR, "", "client at this issuer")                                        \
+    CONF(oidc, client_secret, STR, "", "its secret")                                               \
+    CONF(oidc, name, STR, "Single sign-on", "what its button says")                                \
+    CONF(oidc, scope, STR, "openid email profile", "what is asked for")                            \
+    CONF(jwt, issuers, STR, "", "issuers whose tokens are taken as bearers, comma separated")      \
+    CONF(jwt, audiences, STR, "", "one of these must be in a token's aud, comma separated")        \
+    CONF(jwt, parties, STR, "", "a token's azp must be one of these, comma separated")             \
     CONF(openrouter, provider, STR, "",                                                            \
          "provider (as named by 'admin provider add') at which users get keys of their own")       \
     CONF(openrouter, provisioning_key, STR, "", "key of its keys API; makes no completions")       \

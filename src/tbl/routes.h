@@ -144,6 +144,16 @@
           1024, OPERATOR, "tries a job again")                                                     \
     ROUTE(ADMIN_JOB_CANCEL, "POST", "/api/admin/jobs/{id}/cancel", ASK, control_admin_jobs_cancel, \
           1024, OPERATOR, "ends a job")                                                            \
+    ROUTE(ADMIN_UPSTREAM_KEYS, "GET", "/api/admin/upstream-keys", ASK,                             \
+          control_admin_upstream_keys, 0, OPERATOR, "users' own keys at the provider")             \
+    ROUTE(ADMIN_UPSTREAM_ROTATE, "POST", "/api/admin/upstream-keys/{id}/rotate", ASK,              \
+          control_admin_upstream_rotate, 1024, OPERATOR, "another key for a user")                 \
+    ROUTE(OIDC_START, "GET", "/api/auth/oidc/{provider}/start", ASK, control_oidc_start, 0, NONE,  \
+          "to an issuer")                                                                          \
+    ROUTE(OIDC_CALLBACK, "GET", "/api/auth/oidc/{provider}/callback", ASK, control_oidc_callback,  \
+          0, NONE, "back from an issuer")                                                          \
+    ROUTE(PROVISION, "POST", "/api/provision", ASK, control_provision, 65536, SELF,                \
+          "a key for who is signed in")                                                            \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \
