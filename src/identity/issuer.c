@@ -15,7 +15,7 @@
 #define DOCUMENT_FRESH_US US_PER_HOUR
 #define KEYS_FRESH_US (600 * US_PER_S)
 #define KEYS_STALE_US US_PER_DAY
-#define AGAIN_US (30 * US_PER_S)
+#define AGAIN_US (5 * US_PER_S)
 
 void issuer_init(struct issuer *i, struct str url, const char *ca_file)
 {

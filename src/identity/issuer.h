@@ -7,8 +7,8 @@
  * Units: µs.
  * Errors: UPSTREAM_* (the issuer cannot be asked, or answers nonsense), DENIED.
  * Always: the document's issuer is the configured one, to the letter; https, or http on loopback.
- * Keys are asked for again after ten minutes, and for a key that is not known, at most every half
- * minute; what was good stays good for a day while the issuer cannot be asked. */
+ * Keys are asked for again after ten minutes, and for a key that is not known, at most every five
+ * seconds; what was good stays good for a day while the issuer cannot be asked. */
 #ifndef IDENTITY_ISSUER_H
 #define IDENTITY_ISSUER_H
 

@@ -157,11 +157,11 @@ struct back {
     struct str code, access_token;
 };
 
-/* Empty when it is not there, or no text. */
+/* A copy, since what it came in is wiped; empty when it is not there, or no text. */
 static struct str text_in(struct arena *a, struct str object, struct str name)
 {
     struct str s;
-    return json_string(a, json_get(object, name), &s) == OK ? s : STR("");
+    return json_string(a, json_get(object, name), &s) == OK ? arena_dup(a, s) : STR("");
 }
 
 static struct str parameter(struct arena *a, struct str query, struct str name)
@@ -336,11 +336,10 @@ static enum err end_issuer(struct back *b, struct identity_oidc_who *who)
 static void take_github_email(struct back *b, struct str list, struct identity_oidc_who *who)
 {
     struct json_walk w = json_walk_of(list);
-    struct str email;
     while (json_next(&w))
-        if (json_is_true(json_get(w.value, STR("primary"))) &&
-            json_string(b->a, json_get(w.value, STR("email")), &email) == OK)
-            take_person(who, email, json_is_true(json_get(w.value, STR("verified"))), who->name);
+        if (json_is_true(json_get(w.value, STR("primary"))))
+            take_person(who, text_in(b->a, w.value, STR("email")),
+                        json_is_true(json_get(w.value, STR("verified"))), who->name);
 }
 
 static enum err end_github(struct back *b, struct identity_oidc_who *who)

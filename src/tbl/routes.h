@@ -140,14 +140,14 @@
           "what runs in the background")                                                           \
     ROUTE(ADMIN_JOB, "GET", "/api/admin/jobs/{id}", ASK, control_admin_jobs_get, 0, OPERATOR,      \
           "one job with its steps")                                                                \
-    ROUTE(ADMIN_JOB_RETRY, "POST", "/api/admin/jobs/{id}/retry", ASK, control_admin_jobs_retry,    \
-          1024, OPERATOR, "tries a job again")                                                     \
+    ROUTE(ADMIN_JOB_RETRY, "POST", "/api/admin/jobs/{id}/retry", ASK, control_admin_jobs_retry, 0, \
+          OPERATOR, "tries a job again")                                                           \
     ROUTE(ADMIN_JOB_CANCEL, "POST", "/api/admin/jobs/{id}/cancel", ASK, control_admin_jobs_cancel, \
-          1024, OPERATOR, "ends a job")                                                            \
+          0, OPERATOR, "ends a job")                                                               \
     ROUTE(ADMIN_UPSTREAM_KEYS, "GET", "/api/admin/upstream-keys", ASK,                             \
           control_admin_upstream_keys, 0, OPERATOR, "users' own keys at the provider")             \
     ROUTE(ADMIN_UPSTREAM_ROTATE, "POST", "/api/admin/upstream-keys/{id}/rotate", ASK,              \
-          control_admin_upstream_rotate, 1024, OPERATOR, "another key for a user")                 \
+          control_admin_upstream_rotate, 0, OPERATOR, "another key for a user")                    \
     ROUTE(OIDC_START, "GET", "/api/auth/oidc/{provider}/start", ASK, control_oidc_start, 0, NONE,  \
           "to an issuer")                                                                          \
     ROUTE(OIDC_CALLBACK, "GET", "/api/auth/oidc/{provider}/callback", ASK, control_oidc_callback,  \

@@ -64,6 +64,15 @@ const samples = {
   'GET /api/billing/transactions': null,
   'GET /api/models': null,
   'POST /api/playground': {},
+  'GET /api/admin/jobs': null,
+  'GET /api/admin/jobs/{id}': null,
+  'POST /api/admin/jobs/{id}/retry': null,
+  'POST /api/admin/jobs/{id}/cancel': null,
+  'GET /api/admin/upstream-keys': null,
+  'POST /api/admin/upstream-keys/{id}/rotate': null,
+  'GET /api/auth/oidc/{provider}/start': null,
+  'GET /api/auth/oidc/{provider}/callback': null,
+  'POST /api/provision': { rotate: false, name: 'x' },
 };
 const asks = routes.filter((r) => r.lane === 'ASK');
 const name = (r) => `${r.method} ${r.path}`;
