@@ -235,3 +235,83 @@ void sandbox_inbox_show(struct sandbox_inbox *inbox, struct buf *b)
     buf_byte(b, ']');
     buf_fini(&scratch);
 }
+
+/* ---- for people ---- */
+
+static void html_add(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        switch (s.p[i]) {
+        case '&': buf_add(b, STR("&amp;")); break;
+        case '<': buf_add(b, STR("&lt;")); break;
+        case '>': buf_add(b, STR("&gt;")); break;
+        case '"': buf_add(b, STR("&quot;")); break;
+        default: buf_byte(b, s.p[i]);
+        }
+    }
+}
+
+/* Text whose addresses can be followed. */
+static void linked_add(struct buf *b, struct str s)
+{
+    while (s.n > 0) {
+        size_t http = str_find(s, STR("http://")), https = str_find(s, STR("https://"));
+        size_t at = http < https ? http : https;
+        html_add(b, str_upto(s, at));
+        s = str_from(s, at);
+        size_t n = 0;
+        while (n < s.n && (unsigned char)s.p[n] > ' ' && s.p[n] != '<' && s.p[n] != '>' &&
+               s.p[n] != '"')
+            n++;
+        if (n > 0) {
+            buf_add(b, STR("<a href=\""));
+            html_add(b, str_upto(s, n));
+            buf_add(b, STR("\">"));
+            html_add(b, str_upto(s, n));
+            buf_add(b, STR("</a>"));
+            s = str_from(s, n);
+        }
+    }
+}
+
+static void mail_page_add(struct buf *b, const struct mail *m, struct buf *scratch)
+{
+    struct str to = m->to;
+    buf_reset(scratch);
+    header_find(m->raw, STR("subject"), scratch);
+    buf_add(b, STR("<article><h2>"));
+    html_add(b, buf_str(scratch));
+    buf_add(b, STR("</h2><p>to "));
+    html_add(b, str_cut(&to, '\n'));
+    buf_add(b, STR("</p><pre>"));
+    buf_reset(scratch);
+    (void)text_add(scratch, m->raw, 0);
+    linked_add(b, buf_str(scratch));
+    buf_add(b, STR("</pre></article>"));
+}
+
+void sandbox_inbox_page(struct sandbox_inbox *inbox, struct buf *b)
+{
+    struct buf scratch;
+    buf_init(&scratch, 2 * SANDBOX_MAIL_BYTES_MAX);
+    buf_add(b, STR("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+                   "<meta name=\"viewport\" content=\"width=device-width\">"
+                   "<meta http-equiv=\"refresh\" content=\"3\"><title>Inbox</title><style>"
+                   "body{font:15px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;"
+                   "padding:0 1rem;color-scheme:light dark}article{border:1px solid #8884;"
+                   "border-radius:8px;padding:0 1.2rem;margin:1rem 0}h2{font-size:1.05rem;"
+                   "margin-bottom:0}p{margin:0;opacity:.7}pre{white-space:pre-wrap;"
+                   "overflow-wrap:anywhere}</style></head><body><h1>Inbox</h1>"
+                   "<p>What the house has mailed, the newest first.</p>"));
+    must(pthread_mutex_lock(&inbox->lock) == 0);
+    uint64_t first = inbox->first;
+    if (inbox->count - first > SANDBOX_PAGE_MAILS)
+        first = inbox->count - SANDBOX_PAGE_MAILS;
+    for (uint64_t i = inbox->count; i > first; i--)
+        mail_page_add(b, &inbox->ring[(i - 1) % SANDBOX_MAILS], &scratch);
+    if (inbox->count == first)
+        buf_add(b, STR("<p>Nothing yet.</p>"));
+    must(pthread_mutex_unlock(&inbox->lock) == 0);
+    buf_add(b, STR("</body></html>"));
+    buf_fini(&scratch);
+}

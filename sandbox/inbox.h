@@ -1,4 +1,4 @@
-/* Mail that arrived by SMTP, for tests to look at.
+/* Mail that arrived by SMTP, for tests and people to look at.
  *
  * Owns: the messages.  Needs: base.
  * Threads: any; a lock.
@@ -12,7 +12,11 @@
 
 #include "base/buf.h"
 
-enum { SANDBOX_MAILS = 1000, SANDBOX_MAIL_BYTES_MAX = 25 * 1024 * 1024 };
+enum {
+    SANDBOX_MAILS = 1000,
+    SANDBOX_PAGE_MAILS = 50, /* on the page for people */
+    SANDBOX_MAIL_BYTES_MAX = 25 * 1024 * 1024
+};
 
 struct sandbox_inbox;
 
@@ -22,6 +26,8 @@ void sandbox_inbox_add(struct sandbox_inbox *inbox, struct str from, struct str 
                        int64_t now_us);
 /* A JSON array, oldest first. */
 void sandbox_inbox_show(struct sandbox_inbox *inbox, struct buf *b);
+/* The newest as an HTML page, whose links can be followed. */
+void sandbox_inbox_page(struct sandbox_inbox *inbox, struct buf *b);
 void sandbox_inbox_clear(struct sandbox_inbox *inbox);
 
 #endif

@@ -136,8 +136,13 @@ static void requests_clear(void *arg, struct http_exchange *x)
 static enum err inbox_slow(void *arg, const struct http_request *r, struct http_reply *reply)
 {
     struct sandbox_lane *lane = arg;
-    (void)r;
-    sandbox_inbox_show(lane->sandbox->inbox, &reply->body);
+    struct str accept = http_request_header(r, STR("accept"));
+    if (accept.p != NULL && str_find(accept, STR("text/html")) != SIZE_MAX) {
+        reply->content_type = "text/html; charset=utf-8";
+        sandbox_inbox_page(lane->sandbox->inbox, &reply->body);
+    } else {
+        sandbox_inbox_show(lane->sandbox->inbox, &reply->body);
+    }
     return OK;
 }
 
