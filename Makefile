@@ -301,6 +301,7 @@ lint: | $(BUILD)/gen/version.h $(GEN_SQL)
 	printf '%s\n' $(ALL_C) $(ALL_H) | xargs -P "$$(nproc)" -n 16 clang-format --dry-run -Werror || bad=1; \
 	printf '%s\n' $(ALL_C) | xargs -P "$$(nproc)" -I{} clang-tidy --quiet --warnings-as-errors='*' \
 	  --checks='$(LINT_CHECKS)' {} -- $(LINT_FLAGS) 2>/dev/null || bad=1; \
+	{ [ ! -d web/node_modules ] || (cd web && node node_modules/typescript/bin/tsc --noEmit); } || bad=1; \
 	[ $$bad = 0 ] && echo "lint: $(words $(ALL_C)) files, no complaint" || { echo "lint: see above" >&2; exit 1; }
 
 format:
