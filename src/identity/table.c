@@ -341,12 +341,19 @@ void identity_table_create(struct identity_table *t, struct identity_record **re
     s->epoch++;
     unknown_forget(s, r->mac);
     struct slot *slot = slot_find(s, r->mac);
+    struct identity_record *old = NULL;
     if (slot == NULL) {
         shard_insert(t, s, r);
-        r = NULL;
+    } else {
+        old = slot->record;
+        int64_t used = atomic_load_explicit(&old->key.last_used_us, memory_order_relaxed);
+        if (used > atomic_load_explicit(&r->key.last_used_us, memory_order_relaxed))
+            atomic_store_explicit(&r->key.last_used_us, used, memory_order_relaxed);
+        r->tick = old->tick;
+        slot->record = r;
     }
     pthread_mutex_unlock(&s->lock);
-    identity_record_unref(&r);
+    identity_record_unref(&old);
 }
 
 void identity_table_change(struct identity_table *t, const uint8_t mac[CRYPTO_HASH_LEN],

@@ -37,7 +37,7 @@ uint64_t identity_table_epoch(struct identity_table *t, const uint8_t mac[CRYPTO
 bool identity_table_put(struct identity_table *t, const uint8_t mac[CRYPTO_HASH_LEN],
                         struct identity_record **record, uint64_t epoch);
 
-/* Control. A new key, whatever was believed of it. Takes the record. */
+/* Control. A key as it is now, new or not, whatever was believed of it. Takes the record. */
 void identity_table_create(struct identity_table *t, struct identity_record **record);
 /* `change` edits a copy, which takes the record's place if the key is in memory. */
 typedef void (*identity_change_f)(struct identity_key *key, const void *arg);

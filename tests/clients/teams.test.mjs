@@ -86,6 +86,9 @@ test('one wallet; the member\'s cap and the key\'s cap hold', async () => {
   assert.equal((await ask(house.keep(small.api_key))).status, 403);
   await bob.patch(`/api/keys/${small.id}`, { cap: null });
   assert.equal((await ask(small.api_key)).status, 200);
+  await bob.patch(`/api/keys/${small.id}`, { models: ['other/*'], scope: 'inference' }); // acts at once
+  assert.equal((await (await ask(small.api_key)).json()).error.code, 'model_not_allowed');
+  assert.equal((await house.fetch('/keys/list', { key: small.api_key })).status, 403);
 });
 
 test('roles: an admin is not over owners, a developer has his own keys, a viewer none', async () => {

@@ -2,7 +2,7 @@
 // Whatever runs here is held against the planted secrets when it ends: no log line, no figure and no
 // byte of the database may have one.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -93,6 +93,16 @@ export async function until(what, condition, ms = 10000) {
   }
 }
 
+// TOLLGATE_TEST_ENGINE=postgres: every house is on a database of its own in TOLLGATE_TEST_POSTGRES.
+let databases = 0;
+function newDatabase() {
+  const server = process.env.TOLLGATE_TEST_POSTGRES;
+  assert.ok(server, 'run it beside a PostgreSQL: tools/with-postgres');
+  const name = `clients_${process.pid}_${databases++}`;
+  execFileSync('psql', ['-q', '-c', `CREATE DATABASE ${name}`, server]);
+  return server.replace(/^(postgres(?:ql)?:\/\/[^/?]*)\/?[^?]*/, `$1/${name}`);
+}
+
 export class House {
   secrets = [UPSTREAM_KEY, PROMPT, PASSPHRASE];
   log = '';
@@ -103,10 +113,11 @@ export class House {
     h.dir = mkdtempSync(join(tmpdir(), 'tollgate-'));
     h.data = join(h.dir, 'data');
     h.config = join(h.dir, 'config');
+    const engine = process.env.TOLLGATE_TEST_ENGINE === 'postgres' ? [`database = ${newDatabase()}`] : [];
     const limits = options.limited ? [] : ['[limits]', 'user_rpm = 0', 'global_rpm = 0'];
     if (!options.upstream) h.sandbox = await startSandbox(...(options.mail ? ['--smtp', '127.0.0.1:0'] : []));
     const mail = options.mail ? ['[smtp]', `url = smtp://${h.sandbox.smtp}`, 'from = house@example.com'] : [];
-    writeFileSync(h.config, ['[store]', 'ballast = 0', '[server]', 'threads = 2', ...limits, ...mail, ...(options.config ?? [])].join('\n') + '\n');
+    writeFileSync(h.config, ['[store]', 'ballast = 0', ...engine, '[server]', 'threads = 2', ...limits, ...mail, ...(options.config ?? [])].join('\n') + '\n');
     await h.serve();
     const upstream = options.upstream ?? `${h.sandbox.url}/api/v1`;
     h.user = await h.json('admin', 'user', 'create', '--email', 'demo@example.com', '--credit', options.credit ?? '10');
