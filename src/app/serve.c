@@ -51,6 +51,7 @@ struct server {
     struct loop_tls *tls;
     struct socket_door *door;
     char request_id_header[64];
+    char setup[IDENTITY_LINK_TEXT_MAX]; /* until it is told */
     struct str cors;
     struct console *console;
 };
@@ -370,6 +371,8 @@ static enum err open_all(struct server *s, struct buf *why)
         house_make_urls(&s->house, listens_on(s, 0, c->server_listen, address));
     if (e == OK)
         e = socket_door_open(&s->house, &s->door, why);
+    if (e == OK && control_setup_begin(&s->house.control, s->setup) != OK)
+        s->setup[0] = '\0'; /* there is an operator already */
     if (e == OK && (e = jobs_start(s->house.jobs)) != OK)
         buf_add(why, STR("the jobs cannot be started"));
     return e;
@@ -379,11 +382,9 @@ static enum err open_all(struct server *s, struct buf *why)
  * goes to the terminal alone: the log is read by others. */
 static void tell_setup(struct server *s)
 {
-    char token[IDENTITY_LINK_TEXT_MAX];
-    if (control_setup_begin(&s->house.control, token) != OK)
-        return;
-    printf("set up its first operator at %s/setup?token=%s\n", s->house.public_url, token);
-    mem_wipe(token, sizeof(token));
+    if (s->setup[0] != '\0')
+        printf("set up its first operator at %s/setup?token=%s\n", s->house.public_url, s->setup);
+    mem_wipe(s->setup, sizeof(s->setup));
 }
 
 static void tell_start(struct server *s, int64_t began_us)
