@@ -93,7 +93,14 @@ CONTROL_ASK(control_api_me_team)
 static enum err delete_account(struct control_write *w, struct store_conn *conn)
 {
     struct changing *x = w->arg;
-    enum err e = identity_account_delete_in(w->c->identity, conn, w->who->user, w->who->now_us);
+    int64_t operators = 0;
+    enum err e = identity_operators_count(conn, &operators);
+    if (e == OK && w->who->is_operator && operators == 1) {
+        w->reply->message = STR("You are the last operator of this house: make another one first.");
+        return ERR_CONFLICT;
+    }
+    if (e == OK)
+        e = identity_account_delete_in(w->c->identity, conn, w->who->user, w->who->now_us);
     if (e == ERR_CONFLICT)
         w->reply->message = STR("You are the last owner of a team: give it to somebody, or delete "
                                 "it, first.");

@@ -445,6 +445,9 @@ static enum err reset(struct store_conn *conn, void *arg)
         e = identity_sessions_end_in(conn, p.user, (struct id){{0}});
     if (e == OK)
         e = control_audit_user_in(conn, s->r, p.user, p.team, "account.reset", s->now_us);
+    if (e == OK)
+        identity_brake_good(s->c->identity, IDENTITY_BRAKE_ACCOUNT,
+                            control_email_key(s->reply->arena, p.email));
     struct control_mail m = {
         .name = MAIL_PASSWORD_CHANGED, .to = p.email, .vars = {.at_us = s->now_us}};
     return e == OK ? control_mail_in(s->c, conn, &m, s->now_us) : e;

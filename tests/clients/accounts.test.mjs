@@ -164,6 +164,18 @@ test('the cookie: for scripts invisible, for other sites useless', async () => {
   wrong(form, 415, 'unsupported_media_type');
 });
 
+test('behind https the cookie is bound to the host and to TLS', async () => {
+  const h = await House.start({ mail: true, config: [...QUICK, 'public_url = https://tollgate.example.com'] });
+  try {
+    const p = await new Person(h).signUp();
+    const r = await p.other().post('/api/auth/login', { email: p.email, password: p.password });
+    assert.match(r.headers.get('set-cookie'), /^__Host-tollgate_session=ses_\w+; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax; Secure$/);
+    assert.match((await p.mail('/verify')).text, /https:\/\/tollgate\.example\.com\/verify\?token=/);
+  } finally {
+    await h.stop();
+  }
+});
+
 test('guessing gets slower, for the account whoever asks, and is forgiven on success', async () => {
   const p = await new Person(house).signUp();
   const guess = new Person(house, p.email);

@@ -183,6 +183,7 @@ test('a fresh house: its link makes the first operator, once', async () => {
   assert.equal(r.status, 200, r.text);
   assert.ok((await op.me()).user.is_operator);
   assert.equal((await op.get('/api/auth/options')).json.setup_needed, false);
+  wrong(await op.del('/api/me', { password: op.password, confirm: op.email }), 409, 'conflict'); // the last one
   const again = new Person(house);
   wrong(await again.post('/api/auth/setup', { token, email: again.email, password: again.password }), 404, 'not_found');
   const log = await op.get('/api/admin/audit?action=house');
