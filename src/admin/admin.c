@@ -88,8 +88,8 @@ enum err admin_audit(struct admin_run *run, struct store_conn *conn, const char 
         buf_add(&b, is_secret(w.key) ? STR("\"…\"") : w.value);
     }
     buf_byte(&b, '}');
-    enum err e = identity_audit_in(conn, STR("operator"), STR("local"), str_c(action), object,
-                                   buf_str(&b), run->now_us);
+    enum err e = identity_audit_in(conn, run->actor->name, run->actor->address, str_c(action),
+                                   object, buf_str(&b), run->now_us);
     buf_fini(&b);
     return e;
 }
@@ -105,10 +105,15 @@ static admin_f find(const char *name)
     return NULL;
 }
 
-enum err admin_perform(struct admin *a, const char *operation, struct str args, struct buf *out,
-                       struct buf *ret_why)
+enum err admin_perform(struct admin *a, const struct admin_actor *actor, const char *operation,
+                       struct str args, struct buf *out, struct buf *ret_why)
 {
-    struct admin_run run = {.a = a, .args = args, .now_us = clock_wall_us(), .out = out};
+    static const struct admin_actor local = {{"operator", 8}, {"local", 5}};
+    struct admin_run run = {.a = a,
+                            .actor = actor != NULL ? actor : &local,
+                            .args = args,
+                            .now_us = clock_wall_us(),
+                            .out = out};
     admin_f fn = find(operation);
     if (fn == NULL) {
         buf_printf(ret_why, "there is no operation '%s' in this version", operation);

@@ -25,8 +25,14 @@ struct admin {
     const char *ca_file; /* NULL: the system's */
 };
 
+/* Who does it, for the audit log. */
+struct admin_actor {
+    struct str name, address; /* "usr_…", or "operator" at "local" */
+};
+
 struct admin_run {
     struct admin *a;
+    const struct admin_actor *actor;
     struct str args; /* a JSON object: texts, and true for flags */
     int64_t now_us;
     struct buf *out; /* JSON result */
@@ -39,10 +45,12 @@ struct admin_operation {
     const char *name; /* "user.create" */
     admin_f fn;
 };
-/* `args` is a JSON object of strings and booleans; ERR_INVALID_JSON otherwise.
+/* `args` is a JSON object of strings and booleans; ERR_INVALID_JSON otherwise. `actor` NULL: whoever
+ * has the operator's socket.
  * ERR_NOT_FOUND when there is no such operation. ret_why gets a sentence on every error. */
-MUST enum err admin_perform(struct admin *a, const char *operation, struct str args,
-                            struct buf *out, struct buf *ret_why);
+MUST enum err admin_perform(struct admin *a, const struct admin_actor *actor,
+                            const char *operation, struct str args, struct buf *out,
+                            struct buf *ret_why);
 
 /* ---- inside of the room ---- */
 extern const struct admin_operation admin_people[], admin_catalog[], admin_money[];

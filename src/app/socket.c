@@ -102,7 +102,7 @@ static void answer(struct admin *a, struct str request, struct buf *out)
         e = json_string(&arena, json_get(request, STR("op")), &op);
     if (e == OK) {
         struct str name = arena_dup(&arena, op);
-        e = admin_perform(a, name.p, json_get(request, STR("args")), &result, &why);
+        e = admin_perform(a, NULL, name.p, json_get(request, STR("args")), &result, &why);
     }
     if (e == OK) {
         buf_add(out, STR("{\"ok\":true,\"result\":"));

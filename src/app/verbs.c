@@ -114,7 +114,7 @@ static enum err perform(struct house *h, const struct cli_args *a, struct str ar
     bool may_create = strncmp(a->verb->name, "admin ", 6) == 0;
     e = house_open(h, may_create, why);
     if (e == OK)
-        e = admin_perform(&h->admin, op, args, out, why);
+        e = admin_perform(&h->admin, NULL, op, args, out, why);
     return e;
 }
 

@@ -137,6 +137,9 @@ MUST enum err catalog_quote(const struct catalog_plan *plan, int64_t input, int6
 int64_t catalog_affordable(const struct catalog_plan *plan, int64_t input, struct nano budget,
                            int64_t max);
 
+/* Puts the rule into the plan if it would be the one for the model; false: it would not. */
+bool catalog_plan_try_rule(struct catalog_plan *plan, struct str model,
+                           const struct catalog_rule *rule);
 /* Prices of the plan with its rule's markup, rounded up: what /v1/models shows. */
 MUST enum err catalog_customer_price(const struct catalog_plan *plan,
                                      struct catalog_price *ret_price);

@@ -456,6 +456,16 @@ enum err catalog_plan_make(const struct catalog_snapshot *s, struct str model, u
     return plan->price != NULL || may_be_unpriced(plan) ? OK : ERR_UNPRICED_MODEL;
 }
 
+bool catalog_plan_try_rule(struct catalog_plan *plan, struct str model,
+                           const struct catalog_rule *rule)
+{
+    const struct catalog_rule *old = plan->rule;
+    if (!str_glob(rule->pattern, model) || (old != NULL && by_rule(&rule, &old) > 0))
+        return false;
+    plan->rule = rule;
+    return true;
+}
+
 /* ---- listing ---- */
 
 static const struct catalog_model *shown(const struct catalog_known *k)

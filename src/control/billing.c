@@ -5,6 +5,7 @@
 #include "control/period.h"
 #include "control/routes.h"
 #include "gateway/past.h"
+#include "ledger/past.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -168,6 +168,7 @@ struct gateway {
     struct rollup *rollup; /* project.c */
     struct idempotency idempotency;
     _Atomic uint64_t requests; /* draws and round robin */
+    struct provider_seen *seen; /* health.c */
     char header_credits[64], header_cost[64], header_tag[64], header_clamped[64];
 };
 

@@ -177,8 +177,11 @@ static bool is_stale(const struct call *c, const struct upstream_failure *f)
 
 void call_attempt_failed(struct call *c, const struct upstream_failure *f, bool may_retry)
 {
-    if (f != NULL)
+    if (f != NULL) {
         observe_add(METRIC_UPSTREAM_FAILED, 1);
+        if (c->status == 0)
+            call_note_provider(c, true, 0);
+    }
     if (f != NULL && may_retry && (is_stale(c, f) || call_may_try_again(c))) {
         observe_add(METRIC_RETRIES, 1);
         buf_reset(&c->answer);

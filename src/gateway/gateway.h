@@ -88,6 +88,13 @@ struct idempotency *gateway_idempotency(struct gateway *g);
  * Give back by identity_key_unref. */
 MUST enum err gateway_who(struct gateway *g, const struct http_request *r, unsigned scope,
                           int64_t wall_us, struct identity_key **ret_key);
+/* What a provider did since the start; any thread. */
+struct gateway_health {
+    int64_t calls, failed; /* attempts; failed: no answer, 429, 5xx */
+    int64_t p50_ms; /* to the first byte; 0: not known */
+};
+void gateway_provider_health(const struct gateway *g, int64_t provider, struct gateway_health *ret);
+
 struct gateway_usage_sums {
     int64_t requests, input, output;
     struct nano charge;

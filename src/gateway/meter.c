@@ -18,6 +18,8 @@ static void on_head(void *arg, const struct http1_head *head)
     c->head_us = loop_now_us(c->gl->loop);
     c->up_sent = true;
     observe_time(METRIC_TIME_STEP_FIRST_BYTE, c->head_us - c->dispatched_us);
+    call_note_provider(c, head->status == 429 || head->status >= 500,
+                       c->head_us - c->dispatched_us);
     struct str generation = http1_header_get(head, STR("x-generation-id"));
     if (generation.p != NULL)
         call_note_upstream_id(c, generation);

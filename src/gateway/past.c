@@ -132,3 +132,17 @@ enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_hour, 
     store_finish(&q);
     return e == ERR_END ? OK : e;
 }
+
+enum err past_models(struct store_conn *conn, int64_t from_hour, int64_t to_hour, past_model_f fn,
+                     void *arg)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_OF_MODELS, &q, "ii", from_hour, to_hour);
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct past_model m = {store_str(q, 0), store_i64(q, 1),  store_i64(q, 2), store_i64(q, 3),
+                               store_i64(q, 4), store_nano(q, 5), store_nano(q, 6)};
+        fn(arg, &m);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}

@@ -6,8 +6,8 @@
  * Memory: rows live until the callback returns.
  * Units: µs, hours since 1970, tokens, nano-dollars.
  * Errors: the store's.
- * Always: one team's, which the caller has checked; what ended within the last milliseconds is there
- * after ledger_settled_up. */
+ * Always: one team's, which the caller has checked; what ended within the last milliseconds is
+ * there after ledger_settled_up. */
 #ifndef GATEWAY_PAST_H
 #define GATEWAY_PAST_H
 
@@ -79,5 +79,15 @@ typedef void (*past_margin_f)(void *arg, const struct past_margin *m);
 /* Of the whole house, the greatest charge first, at most 1,000. */
 MUST enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_hour,
                            int64_t to_hour, past_margin_f fn, void *arg);
+
+struct past_model {
+    struct str model;
+    int64_t requests, input, output, cache_read;
+    struct nano charge, cost;
+};
+typedef void (*past_model_f)(void *arg, const struct past_model *m);
+/* Of the whole house, the greatest charge first, at most 1,000. */
+MUST enum err past_models(struct store_conn *conn, int64_t from_hour, int64_t to_hour,
+                          past_model_f fn, void *arg);
 
 #endif

@@ -119,6 +119,11 @@ enum err upstream_status_err(int status);
 struct str upstream_safe_message(const struct call *c, struct str body, struct arena *a);
 
 /* project.c */
+/* ---- health.c: what each provider did since the start ---- */
+struct provider_seen *provider_seen_new(void);
+/* An attempt was answered (us: until its head), or failed. */
+void call_note_provider(const struct call *c, bool failed, int64_t us);
+
 struct rollup *rollup_new(void);
 void rollup_free(struct rollup **r);
 

@@ -25,6 +25,7 @@ enum err gateway_new(const struct gateway_options *options, struct gateway **ret
         return e;
     }
     g->rollup = rollup_new();
+    g->seen = provider_seen_new();
     g->idempotency.store = options->store;
     g->idempotency.boot = id_new(clock_wall_us());
     memcpy(g->idempotency.seal, options->seal, sizeof(g->idempotency.seal));
@@ -46,6 +47,7 @@ void gateway_free(struct gateway **g)
     loop_tls_free(&(*g)->tls);
     mem_wipe((*g)->idempotency.seal, sizeof((*g)->idempotency.seal));
     rollup_free(&(*g)->rollup);
+    mem_free((*g)->seen);
     mem_free(*g);
     *g = NULL;
 }

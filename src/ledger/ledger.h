@@ -171,33 +171,6 @@ MUST enum err ledger_refund_in(struct ledger *ledger, struct store_conn *conn, s
                                struct nano amount, struct str reason, struct str idempotency,
                                int64_t wall_us);
 
-/* ---- a wallet's past, by a reader connection ---- */
-struct ledger_lot_row {
-    struct id lot;
-    enum ledger_lot_kind kind;
-    struct nano amount, remaining;
-    int64_t priority, granted_us, expires_us; /* expires_us 0: never */
-    struct str source, reason;
-};
-typedef void (*ledger_lot_f)(void *arg, const struct ledger_lot_row *row);
-/* Granted before the time, newest first. */
-MUST enum err ledger_lots(struct store_conn *conn, struct id wallet, int64_t before_us,
-                          int64_t limit, ledger_lot_f fn, void *arg);
-const char *ledger_lot_kind_name(enum ledger_lot_kind kind);
-enum ledger_move_kind { LEDGER_CREDITED, LEDGER_REFUNDED, LEDGER_EXPIRED, LEDGER_CORRECTED };
-struct ledger_move_row {
-    struct id group;
-    int64_t n, at_us;
-    enum ledger_move_kind kind;
-    struct nano amount; /* below zero: it went */
-    struct str reason;
-    struct id call; /* REFUNDED: of which; else zero */
-};
-typedef void (*ledger_move_row_f)(void *arg, const struct ledger_move_row *row);
-/* Everything but charges, before the time, newest first. */
-MUST enum err ledger_moves(struct store_conn *conn, struct id wallet, int64_t before_us,
-                           int64_t limit, ledger_move_row_f fn, void *arg);
-
 /* ---- proof, by a reader connection ---- */
 struct ledger_verdict {
     uint64_t batches, records, accounts, lots, transfers, open_holds;

@@ -1,5 +1,6 @@
 /* What a wallet's owner is shown of it. */
-#include "ledger/ledger.h"
+#include "ledger/past.h"
+
 #include "ledger/model.h"
 
 const char *ledger_lot_kind_name(enum ledger_lot_kind kind)

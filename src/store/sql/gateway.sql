@@ -118,3 +118,10 @@ FROM usage_hour WHERE hour >= $1 AND hour < $2 GROUP BY team ORDER BY 3 DESC, 1 
 -- What the last call of a team was, by time.
 -- name: USAGE_LAST
 SELECT started_us FROM usage WHERE team = $1 ORDER BY id DESC LIMIT 1;
+
+-- What was sold of each model between two hours, for trying out a rule.
+-- name: USAGE_OF_MODELS
+SELECT model, CAST(sum(requests) AS bigint), CAST(sum(input_tokens) AS bigint),
+    CAST(sum(output_tokens) AS bigint), CAST(sum(cache_read_tokens) AS bigint),
+    CAST(sum(charge) AS bigint), CAST(sum(cost) AS bigint)
+FROM usage_hour WHERE hour >= $1 AND hour < $2 GROUP BY model ORDER BY 6 DESC, 1 LIMIT 1000;

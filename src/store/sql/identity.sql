@@ -109,3 +109,20 @@ WHERE $1 = '' AND a.id < $2 AND ($3 = '' OR a.actor = $3)
 AND ($4 = '' OR a.action = $4 OR substr(a.action, 1, length($4) + 1) = $4 || '.')
 AND ($5 = '' OR a.object = $5) AND a.at_us >= $6 AND a.at_us < $7
 ORDER BY a.id DESC LIMIT $8;
+
+-- name: IDENTITY_PEOPLE
+SELECT u.id, t.id, u.email, u.name, u.company, u.is_operator, u.suspended, u.verified_us,
+    u.created_us
+FROM app_user u JOIN team t ON t.personal_of = u.id
+WHERE u.deleted_us = 0 AND (u.email_key LIKE $1 ESCAPE '\' OR lower(u.name) LIKE $1 ESCAPE '\'
+    OR lower(u.company) LIKE $1 ESCAPE '\') AND u.id < $2
+ORDER BY u.id DESC LIMIT $3;
+
+-- name: IDENTITY_PERSON
+SELECT u.id, t.id, u.email, u.name, u.company, u.is_operator, u.suspended, u.verified_us,
+    u.created_us
+FROM app_user u JOIN team t ON t.personal_of = u.id WHERE u.id = $1 AND u.deleted_us = 0;
+
+-- name: IDENTITY_TEAM_LABEL
+SELECT COALESCE(u.email, t.name) FROM team t LEFT JOIN app_user u ON u.id = t.personal_of
+WHERE t.id = $1;
