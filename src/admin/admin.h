@@ -45,7 +45,7 @@ struct admin_operation {
     const char *name; /* "user.create" */
     admin_f fn;
 };
-/* `args` is a JSON object of strings and booleans; ERR_INVALID_JSON otherwise. `actor` NULL: whoever
+/* `args` is a JSON object of strings and booleans; ERR_INVALID_JSON otherwise. `actor` NULL: who
  * has the operator's socket.
  * ERR_NOT_FOUND when there is no such operation. ret_why gets a sentence on every error. */
 MUST enum err admin_perform(struct admin *a, const struct admin_actor *actor,

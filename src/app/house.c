@@ -244,6 +244,13 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
     return open_upstream_keys(h, why);
 }
 
+static enum err perform(void *admin, struct str actor, struct str address, const char *operation,
+                        struct str args, struct buf *out, struct buf *why)
+{
+    struct admin_actor who = {actor, address};
+    return admin_perform(admin, &who, operation, args, out, why);
+}
+
 static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
 {
     const struct config *c = h->config;
@@ -316,6 +323,8 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
         .ledger = h->ledger,
         .gateway = h->gateway,
         .ca_file = h->config->upstream_ca_file[0] != '\0' ? h->config->upstream_ca_file : NULL};
+    h->control.perform = perform;
+    h->control.operations = &h->admin;
     h->control.gateway = h->gateway;
     h->control.identity = h->identity;
     h->control.ledger = h->ledger;

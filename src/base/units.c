@@ -51,6 +51,13 @@ struct nano nano_minus(struct nano a, struct nano b)
     return r;
 }
 
+int64_t nano_per_mille(struct nano part, struct nano whole)
+{
+    must(whole.v != 0);
+    __int128 n = (__int128)part.v * 1000 / whole.v;
+    return n > INT64_MAX ? INT64_MAX : n < INT64_MIN ? INT64_MIN : (int64_t)n;
+}
+
 struct pico_sum pico_sum_zero(void)
 {
     return (struct pico_sum){0, 0};

@@ -35,6 +35,8 @@ MUST enum err nano_sub(struct nano a, struct nano b, struct nano *ret_diff);
 /* For sums whose bound is known; a wrap is a bug and aborts. */
 struct nano nano_plus(struct nano a, struct nano b);
 struct nano nano_minus(struct nano a, struct nano b);
+/* part × 1000 ÷ whole, towards zero; whole is not 0. Bounded to int64. */
+int64_t nano_per_mille(struct nano part, struct nano whole);
 
 struct pico_sum pico_sum_zero(void);
 /* sum += units × price; units >= 0. */

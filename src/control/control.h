@@ -39,6 +39,10 @@ struct control {
     struct upstream_keys *upstream_keys;
     struct identity_oidc *oidc;
     uint8_t seal[CRYPTO_KEY_LEN]; /* for what browsers keep for us */
+    /* The operator's operations by name (the admin room's, which app wires up). */
+    enum err (*perform)(void *operations, struct str actor, struct str address,
+                        const char *operation, struct str args, struct buf *out, struct buf *why);
+    void *operations;
     const char *brand_name, *brand_color, *brand_logo_url;
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;

@@ -7,6 +7,8 @@
 #include "control/write.h"
 #include "limits/limits.h"
 
+#include <stdio.h>
+
 #define GRACE_S_MAX (7 * 24 * 3600)
 #define KEY_JSON_MAX (64u * 1024)
 
@@ -56,6 +58,21 @@ void control_limits_json(struct buf *b, struct limits_rule *rule)
             buf_add(b, STR("null"));
     }
     buf_byte(b, '}');
+}
+
+void control_limits_args(struct limits_rule *rule, struct buf *args)
+{
+    for (size_t i = 0; i < LIMIT_FIELDS; i++) {
+        char name[32], value[24];
+        if (*limit_field(rule, i) < 0)
+            continue;
+        size_t n = 0;
+        for (const char *p = limit_fields[i].name; *p != '\0' && n + 1 < sizeof(name); p++)
+            name[n++] = *p == '_' ? '-' : *p;
+        name[n] = '\0';
+        int len = snprintf(value, sizeof(value), "%lld", (long long)*limit_field(rule, i));
+        buf_json_member(args, name, str_of(value, (size_t)len));
+    }
 }
 
 void control_cap_json(struct control *c, struct buf *b, struct id cap, const struct nano *limit)

@@ -81,6 +81,31 @@ CONTROL_ASK(control_billing_transactions);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 
+CONTROL_ASK(control_admin_customers);
+CONTROL_ASK(control_admin_customer);
+CONTROL_ASK(control_admin_suspend);
+CONTROL_ASK(control_admin_unsuspend);
+CONTROL_ASK(control_admin_credit);
+CONTROL_ASK(control_admin_limits);
+CONTROL_ASK(control_admin_providers);
+CONTROL_ASK(control_admin_provider_add);
+CONTROL_ASK(control_admin_provider_remove);
+CONTROL_ASK(control_admin_provider_test);
+CONTROL_ASK(control_admin_routes);
+CONTROL_ASK(control_admin_route_add);
+CONTROL_ASK(control_admin_route_remove);
+CONTROL_ASK(control_admin_prices);
+CONTROL_ASK(control_admin_price_set);
+CONTROL_ASK(control_admin_price_sync);
+CONTROL_ASK(control_admin_rules);
+CONTROL_ASK(control_admin_rule_add);
+CONTROL_ASK(control_admin_rule_remove);
+CONTROL_ASK(control_admin_rule_try);
+CONTROL_ASK(control_admin_margin);
+CONTROL_ASK(control_admin_settings);
+CONTROL_ASK(control_admin_settings_set);
+CONTROL_ASK(control_admin_health);
+
 /* ---- shared by resources ---- */
 /* A JSON array of a team's lots, newest first. */
 MUST enum err control_lots_json(struct control *c, struct store_conn *conn, struct id team,
@@ -93,6 +118,8 @@ MUST enum err control_cap_set_in(struct control *c, struct store_conn *conn, str
                                  const struct nano *limit, int64_t now_us);
 /* {"rpm":…}: what is not limited is null. */
 void control_limits_json(struct buf *b, struct limits_rule *rule);
+/* What is set, as arguments of the operation limits.set. */
+void control_limits_args(struct limits_rule *rule, struct buf *args);
 /* Members that are missing stay as they are in *rule, null is 0 (off). */
 MUST enum err control_limits_read(struct str object, struct http_reply *reply,
                                   struct limits_rule *rule);

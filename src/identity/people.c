@@ -25,8 +25,8 @@ static struct str pattern_of(struct str word, char text[2 * WORD_MAX + 4])
     text[n++] = '%';
     for (size_t i = 0; i < word.n && i < WORD_MAX; i++) {
         char c = word.p[i];
-        if (c == '%' || c == '_' || c == '\\')
-            text[n++] = '\\';
+        if (c == '%' || c == '_' || c == '!')
+            text[n++] = '!';
         text[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
     }
     text[n++] = '%';

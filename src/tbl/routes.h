@@ -154,6 +154,54 @@
           0, NONE, "back from an issuer")                                                          \
     ROUTE(PROVISION, "POST", "/api/provision", ASK, control_provision, 65536, SELF,                \
           "a key for who is signed in")                                                            \
+    ROUTE(ADMIN_CUSTOMERS, "GET", "/api/admin/customers", ASK, control_admin_customers, 0,         \
+          OPERATOR, "customers, searched")                                                         \
+    ROUTE(ADMIN_CUSTOMER, "GET", "/api/admin/customers/{id}", ASK, control_admin_customer, 0,      \
+          OPERATOR, "one customer")                                                                \
+    ROUTE(ADMIN_SUSPEND, "POST", "/api/admin/customers/{id}/suspend", ASK, control_admin_suspend,  \
+          4096, OPERATOR, "may not call")                                                          \
+    ROUTE(ADMIN_UNSUSPEND, "POST", "/api/admin/customers/{id}/unsuspend", ASK,                     \
+          control_admin_unsuspend, 4096, OPERATOR, "may again")                                    \
+    ROUTE(ADMIN_CREDIT, "POST", "/api/admin/customers/{id}/credit", ASK, control_admin_credit,     \
+          4096, OPERATOR, "gives credit")                                                          \
+    ROUTE(ADMIN_LIMITS, "POST", "/api/admin/customers/{id}/limits", ASK, control_admin_limits,     \
+          4096, OPERATOR, "sets limits")                                                           \
+    ROUTE(ADMIN_PROVIDERS, "GET", "/api/admin/providers", ASK, control_admin_providers, 0,         \
+          OPERATOR, "providers and their health")                                                  \
+    ROUTE(ADMIN_PROVIDER_ADD, "POST", "/api/admin/providers", ASK, control_admin_provider_add,     \
+          16384, OPERATOR, "another provider, or key")                                             \
+    ROUTE(ADMIN_PROVIDER_REMOVE, "DELETE", "/api/admin/providers/{name}", ASK,                     \
+          control_admin_provider_remove, 0, OPERATOR, "without its routes")                        \
+    ROUTE(ADMIN_PROVIDER_TEST, "POST", "/api/admin/providers/{name}/test", ASK,                    \
+          control_admin_provider_test, 4096, OPERATOR, "does it answer")                           \
+    ROUTE(ADMIN_ROUTES, "GET", "/api/admin/routes", ASK, control_admin_routes, 0, OPERATOR,        \
+          "which model goes where")                                                                \
+    ROUTE(ADMIN_ROUTE_ADD, "POST", "/api/admin/routes", ASK, control_admin_route_add, 16384,       \
+          OPERATOR, "another route")                                                               \
+    ROUTE(ADMIN_ROUTE_REMOVE, "DELETE", "/api/admin/routes/{id}", ASK, control_admin_route_remove, \
+          0, OPERATOR, "ends one")                                                                 \
+    ROUTE(ADMIN_PRICES, "GET", "/api/admin/prices", ASK, control_admin_prices, 0, OPERATOR,        \
+          "the price list")                                                                        \
+    ROUTE(ADMIN_PRICE_SET, "POST", "/api/admin/prices", ASK, control_admin_price_set, 16384,       \
+          OPERATOR, "a new version of a price")                                                    \
+    ROUTE(ADMIN_PRICE_SYNC, "POST", "/api/admin/prices/sync", ASK, control_admin_price_sync,       \
+          16384, OPERATOR, "takes a provider's list")                                              \
+    ROUTE(ADMIN_RULES, "GET", "/api/admin/pricing-rules", ASK, control_admin_rules, 0, OPERATOR,   \
+          "markups")                                                                               \
+    ROUTE(ADMIN_RULE_ADD, "POST", "/api/admin/pricing-rules", ASK, control_admin_rule_add, 16384,  \
+          OPERATOR, "another rule")                                                                \
+    ROUTE(ADMIN_RULE_REMOVE, "DELETE", "/api/admin/pricing-rules/{id}", ASK,                       \
+          control_admin_rule_remove, 0, OPERATOR, "ends one")                                      \
+    ROUTE(ADMIN_RULE_TRY, "POST", "/api/admin/pricing-rules/dry-run", ASK, control_admin_rule_try, \
+          16384, OPERATOR, "what a rule would have earned")                                        \
+    ROUTE(ADMIN_MARGIN, "GET", "/api/admin/margin", ASK, control_admin_margin, 0, OPERATOR,        \
+          "what was earned")                                                                       \
+    ROUTE(ADMIN_SETTINGS, "GET", "/api/admin/settings", ASK, control_admin_settings, 0, OPERATOR,  \
+          "how the house is set")                                                                  \
+    ROUTE(ADMIN_SETTINGS_SET, "PATCH", "/api/admin/settings", ASK, control_admin_settings_set,     \
+          16384, OPERATOR, "sets it otherwise")                                                    \
+    ROUTE(ADMIN_HEALTH, "GET", "/api/admin/health", ASK, control_admin_health, 0, OPERATOR,        \
+          "how the house is")                                                                      \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \

@@ -114,8 +114,8 @@ ORDER BY a.id DESC LIMIT $8;
 SELECT u.id, t.id, u.email, u.name, u.company, u.is_operator, u.suspended, u.verified_us,
     u.created_us
 FROM app_user u JOIN team t ON t.personal_of = u.id
-WHERE u.deleted_us = 0 AND (u.email_key LIKE $1 ESCAPE '\' OR lower(u.name) LIKE $1 ESCAPE '\'
-    OR lower(u.company) LIKE $1 ESCAPE '\') AND u.id < $2
+WHERE u.deleted_us = 0 AND (u.email_key LIKE $1 ESCAPE '!' OR lower(u.name) LIKE $1 ESCAPE '!'
+    OR lower(u.company) LIKE $1 ESCAPE '!') AND u.id < $2
 ORDER BY u.id DESC LIMIT $3;
 
 -- name: IDENTITY_PERSON
