@@ -70,8 +70,7 @@ struct catalog_candidate {
     size_t first_key; /* which of the provider's keys to begin with (drawn) */
 };
 #define CATALOG_CANDIDATES_MAX 8
-/* Lives as long as the snapshot and the client's model name. Points into itself: not to be
- * copied. */
+/* Lives as long as the snapshot and the model's name; points into itself: not to be copied. */
 struct catalog_plan {
     struct catalog_candidate candidates[CATALOG_CANDIDATES_MAX];
     size_t candidates_n;

@@ -16,8 +16,6 @@
 #include "gateway/idempotency.h"
 #include "observe/observe.h"
 
-#include <stdatomic.h>
-
 #define MODEL_BYTES_MAX 200
 #define CALL_RAW_USAGE_MAX 900
 #define UPSTREAM_ID_MAX 128
@@ -168,7 +166,7 @@ struct gateway {
     struct rollup *rollup; /* project.c */
     struct idempotency idempotency;
     _Atomic uint64_t requests; /* draws and round robin */
-    struct provider_seen *seen; /* health.c */
+    struct provider_seen *seen;
     char header_credits[64], header_cost[64], header_tag[64], header_clamped[64];
 };
 
