@@ -2,6 +2,8 @@
 #include "base/mem.h"
 #include "gateway/steps.h"
 
+#include <stdatomic.h>
+
 #define PROVIDERS 256
 /* Doubling from a millisecond. */
 #define TIMES 20

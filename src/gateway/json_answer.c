@@ -2,6 +2,8 @@
  * passes through, its end held back until the usage in it is read. */
 #include "gateway/steps.h"
 
+#include <stdatomic.h>
+
 #define TAIL_BYTES (64u * 1024)
 #define QUEUE_HIGH (512u * 1024)
 

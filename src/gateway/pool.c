@@ -1,5 +1,7 @@
 /* Calls: taken from and given back to the loop's free list; and waiting for the disk. */
 #include "gateway/steps.h"
+
+#include <stdatomic.h>
 #include "base/mem.h"
 
 #define ANSWER_KEEP_BYTES (256u * 1024)

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "gateway/steps.h"
 
+#include <stdatomic.h>
+
 #define DAYS_MAX 3660
 
 static void member_id(struct buf *b, const char *name, const char *prefix, struct str bytes)

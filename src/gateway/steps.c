@@ -1,5 +1,7 @@
 /* The steps of a call up to its hold, in the order of refusals. */
 #include "gateway/steps.h"
+
+#include <stdatomic.h>
 #include "base/mem.h"
 
 const struct product product_chat = {

@@ -9,6 +9,8 @@
 #ifndef TBL_ROUTES_H
 #define TBL_ROUTES_H
 
+#include "tbl/routes_operator.h"
+
 #define ROUTE_TABLE(ROUTE)                                                                         \
     ROUTE(CHAT, "POST", "/v1/chat/completions", FAST, gateway_route_chat, 0, KEY,                  \
           "chat completions")                                                                      \
@@ -116,8 +118,6 @@
           control_invitation_accept, 16384, SELF, "joins")                                         \
     ROUTE(AUDIT_LIST, "GET", "/api/audit", ASK, control_audit_list, 0, AUDIT_READ,                 \
           "who did what in the team")                                                              \
-    ROUTE(ADMIN_AUDIT, "GET", "/api/admin/audit", ASK, control_admin_audit_list, 0, OPERATOR,      \
-          "who did what in the house")                                                             \
     ROUTE(USAGE_CURRENT, "GET", "/api/usage/current", ASK, control_usage_current, 0, USAGE_READ,   \
           "this month and today")                                                                  \
     ROUTE(USAGE_SERIES, "GET", "/api/usage/series", ASK, control_usage_series, 0, USAGE_READ,      \
@@ -136,72 +136,13 @@
           "models with prices, searched")                                                          \
     ROUTE(PLAYGROUND, "POST", "/api/playground", ASK, control_playground_key, 4096, PLAYGROUND,    \
           "a key for the playground")                                                              \
-    ROUTE(ADMIN_JOBS, "GET", "/api/admin/jobs", ASK, control_admin_jobs_list, 0, OPERATOR,         \
-          "what runs in the background")                                                           \
-    ROUTE(ADMIN_JOB, "GET", "/api/admin/jobs/{id}", ASK, control_admin_jobs_get, 0, OPERATOR,      \
-          "one job with its steps")                                                                \
-    ROUTE(ADMIN_JOB_RETRY, "POST", "/api/admin/jobs/{id}/retry", ASK, control_admin_jobs_retry, 0, \
-          OPERATOR, "tries a job again")                                                           \
-    ROUTE(ADMIN_JOB_CANCEL, "POST", "/api/admin/jobs/{id}/cancel", ASK, control_admin_jobs_cancel, \
-          0, OPERATOR, "ends a job")                                                               \
-    ROUTE(ADMIN_UPSTREAM_KEYS, "GET", "/api/admin/upstream-keys", ASK,                             \
-          control_admin_upstream_keys, 0, OPERATOR, "users' own keys at the provider")             \
-    ROUTE(ADMIN_UPSTREAM_ROTATE, "POST", "/api/admin/upstream-keys/{id}/rotate", ASK,              \
-          control_admin_upstream_rotate, 0, OPERATOR, "another key for a user")                    \
     ROUTE(OIDC_START, "GET", "/api/auth/oidc/{provider}/start", ASK, control_oidc_start, 0, NONE,  \
           "to an issuer")                                                                          \
     ROUTE(OIDC_CALLBACK, "GET", "/api/auth/oidc/{provider}/callback", ASK, control_oidc_callback,  \
           0, NONE, "back from an issuer")                                                          \
     ROUTE(PROVISION, "POST", "/api/provision", ASK, control_provision, 65536, SELF,                \
           "a key for who is signed in")                                                            \
-    ROUTE(ADMIN_CUSTOMERS, "GET", "/api/admin/customers", ASK, control_admin_customers, 0,         \
-          OPERATOR, "customers, searched")                                                         \
-    ROUTE(ADMIN_CUSTOMER, "GET", "/api/admin/customers/{id}", ASK, control_admin_customer, 0,      \
-          OPERATOR, "one customer")                                                                \
-    ROUTE(ADMIN_SUSPEND, "POST", "/api/admin/customers/{id}/suspend", ASK, control_admin_suspend,  \
-          4096, OPERATOR, "may not call")                                                          \
-    ROUTE(ADMIN_UNSUSPEND, "POST", "/api/admin/customers/{id}/unsuspend", ASK,                     \
-          control_admin_unsuspend, 4096, OPERATOR, "may again")                                    \
-    ROUTE(ADMIN_CREDIT, "POST", "/api/admin/customers/{id}/credit", ASK, control_admin_credit,     \
-          4096, OPERATOR, "gives credit")                                                          \
-    ROUTE(ADMIN_LIMITS, "POST", "/api/admin/customers/{id}/limits", ASK, control_admin_limits,     \
-          4096, OPERATOR, "sets limits")                                                           \
-    ROUTE(ADMIN_PROVIDERS, "GET", "/api/admin/providers", ASK, control_admin_providers, 0,         \
-          OPERATOR, "providers and their health")                                                  \
-    ROUTE(ADMIN_PROVIDER_ADD, "POST", "/api/admin/providers", ASK, control_admin_provider_add,     \
-          16384, OPERATOR, "another provider, or key")                                             \
-    ROUTE(ADMIN_PROVIDER_REMOVE, "DELETE", "/api/admin/providers/{name}", ASK,                     \
-          control_admin_provider_remove, 0, OPERATOR, "without its routes")                        \
-    ROUTE(ADMIN_PROVIDER_TEST, "POST", "/api/admin/providers/{name}/test", ASK,                    \
-          control_admin_provider_test, 4096, OPERATOR, "does it answer")                           \
-    ROUTE(ADMIN_ROUTES, "GET", "/api/admin/routes", ASK, control_admin_routes, 0, OPERATOR,        \
-          "which model goes where")                                                                \
-    ROUTE(ADMIN_ROUTE_ADD, "POST", "/api/admin/routes", ASK, control_admin_route_add, 16384,       \
-          OPERATOR, "another route")                                                               \
-    ROUTE(ADMIN_ROUTE_REMOVE, "DELETE", "/api/admin/routes/{id}", ASK, control_admin_route_remove, \
-          0, OPERATOR, "ends one")                                                                 \
-    ROUTE(ADMIN_PRICES, "GET", "/api/admin/prices", ASK, control_admin_prices, 0, OPERATOR,        \
-          "the price list")                                                                        \
-    ROUTE(ADMIN_PRICE_SET, "POST", "/api/admin/prices", ASK, control_admin_price_set, 16384,       \
-          OPERATOR, "a new version of a price")                                                    \
-    ROUTE(ADMIN_PRICE_SYNC, "POST", "/api/admin/prices/sync", ASK, control_admin_price_sync,       \
-          16384, OPERATOR, "takes a provider's list")                                              \
-    ROUTE(ADMIN_RULES, "GET", "/api/admin/pricing-rules", ASK, control_admin_rules, 0, OPERATOR,   \
-          "markups")                                                                               \
-    ROUTE(ADMIN_RULE_ADD, "POST", "/api/admin/pricing-rules", ASK, control_admin_rule_add, 16384,  \
-          OPERATOR, "another rule")                                                                \
-    ROUTE(ADMIN_RULE_REMOVE, "DELETE", "/api/admin/pricing-rules/{id}", ASK,                       \
-          control_admin_rule_remove, 0, OPERATOR, "ends one")                                      \
-    ROUTE(ADMIN_RULE_TRY, "POST", "/api/admin/pricing-rules/dry-run", ASK, control_admin_rule_try, \
-          16384, OPERATOR, "what a rule would have earned")                                        \
-    ROUTE(ADMIN_MARGIN, "GET", "/api/admin/margin", ASK, control_admin_margin, 0, OPERATOR,        \
-          "what was earned")                                                                       \
-    ROUTE(ADMIN_SETTINGS, "GET", "/api/admin/settings", ASK, control_admin_settings, 0, OPERATOR,  \
-          "how the house is set")                                                                  \
-    ROUTE(ADMIN_SETTINGS_SET, "PATCH", "/api/admin/settings", ASK, control_admin_settings_set,     \
-          16384, OPERATOR, "sets it otherwise")                                                    \
-    ROUTE(ADMIN_HEALTH, "GET", "/api/admin/health", ASK, control_admin_health, 0, OPERATOR,        \
-          "how the house is")                                                                      \
+    ROUTE_TABLE_OPERATOR(ROUTE)                                                                    \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \
     ROUTE(METRICS, "GET", "/metrics", SLOW, control_metrics, 0, NONE, "Prometheus figures")        \
