@@ -64,6 +64,7 @@ struct limits_options house_limits(const struct config *c)
                                                    .tpm = c->limits_user_tpm,
                                                    .concurrency = c->limits_user_concurrency,
                                                    .max_tokens = c->limits_user_max_tokens};
+    o.funded = (struct limits_rule){.rpm = c->limits_tier_rpm, .burst = c->limits_tier_burst};
     return o;
 }
 
@@ -76,6 +77,7 @@ static struct gateway_options gateway_options_of(struct house *h)
         .limits = h->limits,
         .upstreams = c->openrouter_provider[0] != '\0' ? h->upstreams : NULL,
         .user_keys_provider = c->openrouter_provider,
+        .tier_balance = c->limits_tier_balance,
         .durability = c->store_durability,
         .unknown_outcome = c->gateway_unknown_outcome,
         .header_prefix = c->brand_header_prefix,

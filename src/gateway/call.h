@@ -166,6 +166,7 @@ struct gateway {
     struct rollup *rollup; /* project.c */
     struct idempotency idempotency;
     _Atomic uint64_t requests; /* draws and round robin */
+    _Atomic int64_t global_alert_us; /* when the global limit was last told of */
     struct provider_seen *seen;
     char header_credits[64], header_cost[64], header_tag[64], header_clamped[64];
 };

@@ -45,6 +45,7 @@ struct gateway_options {
     int64_t default_output_tokens, prompt_bytes_per_token, image_tokens, file_tokens;
     struct nano unpriced_hold;
     size_t body_bytes_max, answer_bytes_max, buffered_max;
+    struct nano tier_balance; /* from here on a wallet is of the funded tier; 0: never */
     bool models_public, log_calls;
     int64_t attempts_max;
     struct upstream_timeouts timeouts;

@@ -256,6 +256,17 @@ static enum err media_check(const struct call *c)
     return ERR_UNSUPPORTED_MEDIA_TYPE;
 }
 
+/* The house's own limit turns customers away: once a minute the operator hears of it. */
+static void alert_global(struct call *c, const struct limits_denial *d)
+{
+    struct gateway *g = c->gl->g;
+    int64_t now = loop_now_us(c->gl->loop), last = atomic_load(&g->global_alert_us);
+    if (strcmp(d->scope, "global") == 0 && (last == 0 || now - last >= 60 * US_PER_S) &&
+        atomic_compare_exchange_strong(&g->global_alert_us, &last, now))
+        observe_say("alert", "global_limit", "calls are refused by the global limit of %lld %s",
+                    (long long)d->value, d->limit);
+}
+
 static enum err step_limit(struct call *c)
 {
     struct gateway *g = c->gl->g;
@@ -272,11 +283,17 @@ static enum err step_limit(struct call *c)
         return ERR_VALIDATION_FAILED;
     }
     struct limits_denial d = {0};
-    enum err e = limits_take(g->o.limits, c->key->team, c->key->user, c->key->key,
+    c->hold.wallet = ledger_find(g->ledger, c->key->wallet);
+    enum limits_tier tier = g->o.tier_balance.v > 0 && c->hold.wallet != NULL &&
+                                    ledger_balance(c->hold.wallet).v >= g->o.tier_balance.v
+                                ? LIMITS_TIER_FUNDED
+                                : LIMITS_TIER_BASE;
+    enum err e = limits_take(g->o.limits, c->key->team, c->key->user, c->key->key, tier,
                              c->rq.input_estimate + output * c->rq.n, loop_now_us(c->gl->loop),
                              &c->taken, &c->view, &d);
     if (e == OK)
         return OK;
+    alert_global(c, &d);
     int64_t ms = (d.retry_us + 999) / 1000;
     struct str lines = arena_printf(a, "Retry-After: %lld\r\nretry-after-ms: %lld\r\n",
                                     (long long)((ms + 999) / 1000), (long long)ms);
@@ -374,7 +391,7 @@ static void step_quote(struct call *c)
     }
     c->hold = (struct ledger_hold){
         .call = c->id,
-        .wallet = ledger_find(g->ledger, c->key->wallet),
+        .wallet = c->hold.wallet,
         .caps = {find_cap(c, c->key->key_cap), find_cap(c, c->key->member_cap)}};
     if (c->hold.wallet == NULL || !ledger_is_available(g->ledger)) {
         call_refuse(c, c->hold.wallet == NULL ? ERR_INTERNAL : ERR_LEDGER_UNAVAILABLE, STR(""),

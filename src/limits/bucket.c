@@ -309,6 +309,16 @@ void limits_bucket_release(struct limits_bucket *b, const struct limits_taken *t
         ring_give_back(b->day, taken->at_us);
 }
 
+void limits_bucket_rescale(struct limits_bucket *b, int64_t old_step, int64_t now_us)
+{
+    int64_t now = ticks(now_us), left = load(&b->req_tat) - now, step = b->rate.req_step;
+    if (left <= 0 || old_step == 0 || step == 0 || step == old_step)
+        return;
+    int64_t requests = min64((left + old_step - 1) / old_step, b->rate.req_room / step);
+    store(&b->req_tat, now + requests * step);
+    b->shift += left - requests * step;
+}
+
 static void view_requests(struct limits_view *view, int64_t limit, int64_t left, int64_t reset_us)
 {
     if (view->requests_limit >= 0 && view->requests_left <= left)

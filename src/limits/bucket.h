@@ -37,6 +37,7 @@ struct limits_bucket {
     struct id id;
     enum limits_scope scope;
     struct limits_rule own; /* what was set for this subject */
+    enum limits_tier tier; /* of a user, as he last came */
     bool pinned; /* own is set: never dropped */
     uint64_t generation; /* of the defaults that rate was made of */
     struct limits_rate rate;
@@ -55,6 +56,8 @@ bool limits_rate_is_on(const struct limits_rate *rate);
 void limits_rate_make(const struct limits_rule *own, const struct limits_rule *defaults,
                       struct limits_rate *ret_rate);
 
+/* The rate is another one now: requests that have not drained count by it, up to its burst. */
+void limits_bucket_rescale(struct limits_bucket *b, int64_t old_step, int64_t now_us);
 /* Would it admit the call? Else notes the denial if it lasts longer than what stands there. */
 bool limits_bucket_check(struct limits_bucket *b, int64_t tokens, int64_t now_us,
                          struct limits_denial *denial);

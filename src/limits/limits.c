@@ -21,6 +21,7 @@ struct shard {
 struct limits {
     pthread_mutex_t defaults_lock; /* the innermost */
     struct limits_rule defaults[LIMITS_SCOPE__COUNT];
+    struct limits_rule funded; /* the user's default in that tier */
     _Atomic uint64_t generation;
     _Atomic bool default_on[LIMITS_SCOPE__COUNT];
     _Atomic bool default_max; /* some default has max_tokens */
@@ -45,8 +46,34 @@ static void refresh(struct limits *l, struct limits_bucket *b)
         return;
     pthread_mutex_lock(&l->defaults_lock);
     b->generation = atomic_load_explicit(&l->generation, memory_order_relaxed);
-    limits_rate_make(&b->own, &l->defaults[b->scope], &b->rate);
+    limits_rate_make(&b->own, b->tier == LIMITS_TIER_FUNDED ? &l->funded : &l->defaults[b->scope],
+                     &b->rate);
     pthread_mutex_unlock(&l->defaults_lock);
+}
+
+static void tier_set(struct limits *l, struct limits_bucket *b, enum limits_tier tier,
+                     int64_t now_us)
+{
+    if (b->tier == tier) {
+        refresh(l, b);
+        return;
+    }
+    int64_t old_step = b->rate.req_step;
+    b->tier = tier;
+    b->generation = 0;
+    refresh(l, b);
+    limits_bucket_rescale(b, old_step, now_us);
+}
+
+/* The user's default, raised. */
+static struct limits_rule funded_rule(const struct limits_options *o)
+{
+    struct limits_rule r = o->defaults[LIMITS_USER];
+    if (r.rpm <= 0 || o->funded.rpm <= r.rpm)
+        return r;
+    r.rpm = o->funded.rpm;
+    r.burst = o->funded.burst > r.burst ? o->funded.burst : r.burst;
+    return r;
 }
 
 /* Under global_lock, after a change. */
@@ -76,6 +103,7 @@ void limits_set_defaults(struct limits *l, const struct limits_options *options)
         atomic_store(&l->default_on[s], limits_rate_is_on(&rate));
         any_max |= rate.rule.max_tokens > 0;
     }
+    l->funded = funded_rule(options);
     atomic_store(&l->default_max, any_max);
     atomic_fetch_add(&l->generation, 1);
     pthread_mutex_unlock(&l->defaults_lock);
@@ -195,7 +223,8 @@ static void party_unlock(struct limits *l, const struct party *p)
         pthread_mutex_unlock(&l->shards[p->shard[i]].lock);
 }
 
-static void party_find(struct limits *l, struct party *p, const struct id *subject, int64_t now_us)
+static void party_find(struct limits *l, struct party *p, const struct id *subject,
+                       enum limits_tier tier, int64_t now_us)
 {
     for (unsigned scope = LIMITS_TEAM; scope < LIMITS_SUBJECTS; scope++) {
         if (!may_apply(l, scope, subject[scope]))
@@ -211,7 +240,7 @@ static void party_find(struct limits *l, struct party *p, const struct id *subje
             b = bucket_make(s, (enum limits_scope)scope, subject[scope], now_us);
         if (b == NULL)
             continue;
-        refresh(l, b);
+        tier_set(l, b, scope == LIMITS_USER ? tier : LIMITS_TIER_BASE, now_us);
         b->touched_us = now_us; /* also keeps it from being swept by the next one's making */
         if (limits_rate_is_on(&b->rate))
             p->bucket[scope] = b;
@@ -286,8 +315,9 @@ static enum err global_take(struct limits *l, enum err before, int64_t tokens, i
 }
 
 enum err limits_take(struct limits *l, struct id team, struct id user, struct id key,
-                     int64_t tokens, int64_t mono_us, struct limits_taken *ret_taken,
-                     struct limits_view *ret_view, struct limits_denial *ret_denial)
+                     enum limits_tier tier, int64_t tokens, int64_t mono_us,
+                     struct limits_taken *ret_taken, struct limits_view *ret_view,
+                     struct limits_denial *ret_denial)
 {
     must(tokens >= 0 && mono_us >= 0);
     struct limits_taken taken = {.tokens = tokens, .at_us = mono_us};
@@ -298,7 +328,7 @@ enum err limits_take(struct limits *l, struct id team, struct id user, struct id
     struct limits_denial denial = {0};
     struct party p = {.shards_n = 0};
     party_lock(l, &p, taken.subject);
-    party_find(l, &p, taken.subject, mono_us);
+    party_find(l, &p, taken.subject, tier, mono_us);
     enum err e = party_check(&p, tokens, mono_us, &denial);
     e = global_take(l, e, tokens, mono_us, &taken, &view, &denial);
     for (unsigned i = LIMITS_TEAM; i < LIMITS_SUBJECTS; i++) {

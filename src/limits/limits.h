@@ -36,6 +36,9 @@ struct limits_rule {
 struct limits_options {
     struct limits_rule
         defaults[LIMITS_SCOPE__COUNT]; /* user: 60/min burst 10; global: 10,000/min */
+    /* What users get at least whose wallet has much: rpm and burst alone; rpm 0: no such tier. It
+     * raises a limit, and never sets one where there is none. */
+    struct limits_rule funded;
 };
 /* Reads the rules of single subjects from the store. */
 MUST enum err limits_new(struct store *store, const struct limits_options *options,
@@ -70,13 +73,15 @@ struct limits_denial {
     int64_t value;
     int64_t retry_us; /* when it may work again; of several refusals the longest */
 };
+enum limits_tier { LIMITS_TIER_BASE, LIMITS_TIER_FUNDED };
 /* Takes one request and `tokens` (estimate: prompt plus output cap) from all limits of global,
  * team, user and key (a zero id: none). RATE_LIMITED: nothing is taken. VALIDATION_FAILED: tokens
  * is more than a whole minute's of some limit, so that it can never pass; the denial says which.
  * The view is filled in any case. */
 MUST enum err limits_take(struct limits *limits, struct id team, struct id user, struct id key,
-                          int64_t tokens, int64_t mono_us, struct limits_taken *ret_taken,
-                          struct limits_view *ret_view, struct limits_denial *ret_denial);
+                          enum limits_tier tier, int64_t tokens, int64_t mono_us,
+                          struct limits_taken *ret_taken, struct limits_view *ret_view,
+                          struct limits_denial *ret_denial);
 /* The call ended: gives back or takes the difference of tokens, frees its place. tokens_used 0 for
  * calls that were not served; requests are not given back. */
 void limits_settle(struct limits *limits, struct limits_taken *taken, int64_t tokens_used,

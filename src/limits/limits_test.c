@@ -29,7 +29,7 @@ static struct limits_denial denial;
 
 static struct limits_options all_off(void)
 {
-    return (struct limits_options){{OFF, OFF, OFF, OFF}};
+    return (struct limits_options){.defaults = {OFF, OFF, OFF, OFF}};
 }
 
 static void renew(const struct limits_options *o)
@@ -74,9 +74,11 @@ static int teardown(void **state)
             skip();                                                                                \
     } while (0)
 
+static enum limits_tier tier; /* of the calls that come */
+
 static enum err take(int64_t tokens, int64_t now_us)
 {
-    return limits_take(limits, team, user, key, tokens, now_us, &taken, &view, &denial);
+    return limits_take(limits, team, user, key, tier, tokens, now_us, &taken, &view, &denial);
 }
 
 static uint64_t seed = 1;
@@ -388,7 +390,8 @@ static void test_all_or_nothing(void **state)
     key.b[15] = team.b[15] = 0;
     /* Nobody's: no limit of theirs, but the global one. */
     struct id none = {{0}};
-    assert_int_equal(limits_take(limits, none, none, none, 5, MINUTE, &taken, &view, &denial), OK);
+    assert_int_equal(limits_take(limits, none, none, none, tier, 5, MINUTE, &taken, &view, &denial),
+                     OK);
     assert_int_equal(view.requests_limit, 6);
 }
 
@@ -555,9 +558,9 @@ static void test_idle_buckets_go(void **state)
             crypto_sha256(str_of((const char *)&i, sizeof(i)), hash);
             memcpy(who.b, hash, 16);
             who.b[0] = (uint8_t)day;
-            assert_int_equal(
-                limits_take(limits, team, who, key, 1, day * US_PER_DAY, &taken, &view, &denial),
-                OK);
+            assert_int_equal(limits_take(limits, team, who, key, tier, 1, day * US_PER_DAY, &taken,
+                                         &view, &denial),
+                             OK);
             if (i != 7)
                 limits_settle(limits, &taken, 1, day * US_PER_DAY);
         }
@@ -579,7 +582,7 @@ static void *hammer(void *arg)
         struct limits_view v;
         struct limits_denial d;
         int64_t now = 1000 + i;
-        if (limits_take(limits, team, i % 2 == 0 ? user : k, k, 1, now, &t, &v, &d) != OK)
+        if (limits_take(limits, team, i % 2 == 0 ? user : k, k, tier, 1, now, &t, &v, &d) != OK)
             continue;
         if (i % 3 == 0) {
             limits_release(limits, &t, now);
@@ -620,6 +623,48 @@ static void test_threads(void **state)
     }
 }
 
+/* How many of a hundred at once get through. */
+static int admitted_at_once(int64_t now_us)
+{
+    int n = 0;
+    for (int i = 0; i < 100; i++)
+        n += take(0, now_us) == OK;
+    return n;
+}
+
+static void test_tier(void **state)
+{
+    NEED_STORE();
+    struct limits_options o = all_off();
+    o.defaults[LIMITS_USER] = (struct limits_rule){60, 10, 0, 0, 0, 0, 0};
+    o.funded = (struct limits_rule){.rpm = 600, .burst = 50};
+    renew(&o);
+    assert_int_equal(admitted_at_once(0), 10);
+    tier = LIMITS_TIER_FUNDED;
+    assert_int_equal(admitted_at_once(0), 40); /* ten of its fifty went */
+    assert_int_equal(view.requests_limit, 50);
+    tier = LIMITS_TIER_BASE; /* his credit is spent */
+    assert_int_equal(admitted_at_once(0), 0);
+    assert_int_equal(admitted_at_once(MINUTE / 60), 1); /* the base's rate, not a debt of fifty */
+    assert_int_equal(admitted_at_once(10 * MINUTE), 10);
+    /* What was set for him alone holds in both. */
+    struct limits_rule own = LIMITS_UNSET;
+    own.rpm = own.burst = 3;
+    assert_int_equal(set_rule(LIMITS_USER, user, own), OK);
+    tier = LIMITS_TIER_FUNDED;
+    assert_int_equal(admitted_at_once(20 * MINUTE), 3);
+    /* A tier never lowers, and sets no limit where there is none. */
+    assert_int_equal(set_rule(LIMITS_USER, user, (struct limits_rule)LIMITS_UNSET), OK);
+    o.funded.rpm = 6;
+    renew(&o);
+    assert_int_equal(admitted_at_once(0), 10);
+    o.defaults[LIMITS_USER].rpm = 0;
+    o.funded.rpm = 600;
+    renew(&o);
+    assert_int_equal(admitted_at_once(0), 100);
+    tier = LIMITS_TIER_BASE;
+}
+
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
@@ -634,11 +679,14 @@ int main(void)
 {
     crypto_init();
     const struct CMUnitTest tests[] = {
-        HERE(test_gcra_bound),   HERE(test_gcra_release),     HERE(test_rings),
-        HERE(test_ring_release), HERE(test_tokens),           HERE(test_tokens_bound),
-        HERE(test_concurrency),  HERE(test_all_or_nothing),   HERE(test_global_of_all_kinds),
-        HERE(test_steady_state), HERE(test_idle_buckets_go),  HERE(test_threads),
-        ON_BOTH(test_rules),     ON_BOTH(test_rule_refusals),
+        ON_BOTH(test_tier),          HERE(test_gcra_bound),
+        HERE(test_gcra_release),     HERE(test_rings),
+        HERE(test_ring_release),     HERE(test_tokens),
+        HERE(test_tokens_bound),     HERE(test_concurrency),
+        HERE(test_all_or_nothing),   HERE(test_global_of_all_kinds),
+        HERE(test_steady_state),     HERE(test_idle_buckets_go),
+        HERE(test_threads),          ON_BOTH(test_rules),
+        ON_BOTH(test_rule_refusals),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();

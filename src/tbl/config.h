@@ -66,6 +66,10 @@
     CONF(limits, user_tpm, INT, "0", "tokens per minute and user; 0: off")                         \
     CONF(limits, user_concurrency, INT, "0", "calls at once per user; 0: off")                     \
     CONF(limits, user_max_tokens, INT, "0", "output tokens per request; 0: any")                   \
+    CONF(limits, tier_balance, USD, "10",                                                          \
+         "from this balance on a user has the tier's rate; 0: none")                               \
+    CONF(limits, tier_rpm, INT, "600", "requests per minute of that tier")                         \
+    CONF(limits, tier_burst, INT, "100", "requests at once of that tier")                          \
     CONF(limits, global_rpm, INT, "10000", "requests per minute of everybody; 0: off")             \
     CONF(limits, global_burst, INT, "1000", "requests at once of everybody")                       \
     CONF(login, password_memory, SIZE, "46M", "of argon2id; 19M or more")                          \
