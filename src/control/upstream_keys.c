@@ -156,15 +156,15 @@ static enum jobs_outcome retire_run(struct jobs_call *call)
     if (!user_of(call, &user))
         return JOBS_FAILED;
     enum err e = row_of(k, user, &row);
-    if (e == ERR_NOT_FOUND || (e == OK && row.old_hash[0] == '\0'))
-        return JOBS_END;
-    if (e != OK)
+    if (e != OK && e != ERR_NOT_FOUND)
         return JOBS_RETRY;
+    buf_reset(&call->data); /* from here on: the old key's hash */
+    if (e == ERR_NOT_FOUND || row.old_hash[0] == '\0')
+        return JOBS_END;
     if (call->now_us < row.rotated_us + DRAIN_US) {
         call->wake_us = row.rotated_us + DRAIN_US;
         return JOBS_SLEEP;
     }
-    buf_reset(&call->data);
     buf_add(&call->data, str_c(row.old_hash));
     return openrouter_key_end(&k->options.openrouter, call, str_c(row.old_hash));
 }

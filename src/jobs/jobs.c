@@ -156,6 +156,7 @@ static void *dispatch(void *arg)
 {
     struct jobs *jobs = arg;
     int64_t until_us = 0;
+    enum err told = OK;
     prctl(PR_SET_NAME, "jobs");
     for (;;) {
         struct jobs_taken *list = NULL;
@@ -166,12 +167,14 @@ static void *dispatch(void *arg)
         enum err e = jobs_claim(jobs, idle, &list, &next_us);
         int64_t wait_us = POLL_US;
         if (e != OK) {
-            observe_say("error", "jobs_claim_failed", "due jobs could not be taken: %s",
-                        err_info(e)->name);
+            if (e != told) /* once, not every second while the disk is full */
+                observe_say("error", "jobs_claim_failed", "due jobs cannot be taken: %s",
+                            err_info(e)->name);
             wait_us = FAILED_AGAIN_US;
         } else if (next_us != 0 && next_us - jobs_now(jobs) < wait_us) {
             wait_us = next_us - jobs_now(jobs);
         }
+        told = e;
         until_us = clock_mono_us() + (wait_us > 0 ? wait_us : 0);
         hand_over(jobs, list);
     }

@@ -15,7 +15,7 @@
 
 #define RETRY_MIN_US US_PER_S
 #define RETRY_MAX_US US_PER_DAY
-#define LEAVE_TRIES 5
+#define LEAVE_US (JOBS_LEASE_US / 2)
 
 int64_t jobs_now(const struct jobs *jobs)
 {
@@ -311,9 +311,10 @@ static enum err fence_in(struct store_conn *conn, struct jobs_taken *t, struct s
     return e == ERR_END ? ERR_CONFLICT : e;
 }
 
-static bool is_of_store(enum err e)
+/* It will pass. (A statement that the database refuses is ERR_STORE, and will be refused again.) */
+static bool will_pass(enum err e)
 {
-    return e == ERR_STORE || e == ERR_STORE_BUSY || e == ERR_STORE_FULL || e == ERR_STORE_READONLY;
+    return e == ERR_STORE_BUSY || e == ERR_STORE_FULL || e == ERR_STORE_READONLY;
 }
 
 static enum err keep_in(struct store_conn *conn, const struct leave *l, struct str id)
@@ -349,7 +350,7 @@ static enum err leave_in(struct store_conn *conn, void *arg)
                                         : after_of(&t, l->outcome, l->drawn);
     if (done && t.step->done_in != NULL) {
         e = t.step->done_in(conn, &l->t->call);
-        l->refused = e != OK && !is_of_store(e);
+        l->refused = e != OK && !will_pass(e);
     }
     return e == OK ? keep_in(conn, l, id) : e;
 }
@@ -365,18 +366,26 @@ static void tell(const struct jobs_taken *t, const struct after *a, enum jobs_ou
                 t->call.kind, t->call.step, (long long)t->call.attempt, t->call.why);
 }
 
-/* A store that is busy or full may take it a moment later. What cannot be kept at all is found
- * again when the lease ends. */
+static bool is_stopping(struct jobs *jobs)
+{
+    pthread_mutex_lock(&jobs->lock);
+    bool stop = jobs->stop;
+    pthread_mutex_unlock(&jobs->lock);
+    return stop;
+}
+
+/* A store that is busy or full may take it later, as long as the lease lasts. What cannot be kept
+ * at all is found again when it ends, or at the next start. */
 static void leave(struct jobs_taken *t, enum jobs_outcome outcome)
 {
     struct leave l = {.t = t, .outcome = outcome, .drawn = draw(t->jobs)};
     enum err e = OK;
-    for (int i = 0; i < LEAVE_TRIES; i++) {
+    int64_t until_us = clock_mono_us() + LEAVE_US;
+    do {
         e = store_write(t->jobs->store, leave_in, &l);
-        if (!is_of_store(e))
-            break;
-        sleep(1);
-    }
+        if (will_pass(e))
+            sleep(1);
+    } while (will_pass(e) && clock_mono_us() < until_us && !is_stopping(t->jobs));
     if (l.refused) {
         snprintf(t->call.why, JOBS_WHY_MAX, "its result could not be kept: %s",
                  err_info(e)->meaning);

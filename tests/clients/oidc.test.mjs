@@ -4,7 +4,8 @@ import { test, before, after, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import { House, until } from './lib/house.mjs';
 import { Person, QUICK, totp } from './lib/people.mjs';
-import { Certified, Hub, Signer, key, now } from './lib/issuers.mjs';
+import { Certified, Hub } from './lib/issuers.mjs';
+import { Signer, key, now } from './lib/signer.mjs';
 
 let house, issuer, hub, signer;
 const people = {

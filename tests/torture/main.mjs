@@ -3,6 +3,7 @@ import { luck } from './lib/base.mjs';
 import { Tap } from './lib/tap.mjs';
 import { canary } from './plays/canary.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
+import { keyAndDeath, keyAndProvider } from './plays/jobs.mjs';
 import { killed, whileUpstreamHangs } from './plays/kill.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
 import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
@@ -58,6 +59,9 @@ async function list() {
   await play('i: kill -9 under load, overlap', loose, { durability: 'overlap', n: full ? 10 : 3 });
   await play('i: kill -9 under load, relaxed', loose, { durability: 'relaxed', n: full ? 10 : 3 });
   await play('j: upstreams that stall, hang and cut', stalled, { clients: full ? 12 : 2 });
+  await play('k: death at the n-th commit and statement while a key is made upstream', keyAndDeath, { some: 6 });
+  if (full) await play('k: the same, PostgreSQL', onPostgres(keyAndDeath), { some: 12 });
+  await play('k: a provider that times out after the work, fails, refuses', keyAndProvider);
   if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
 }
 
