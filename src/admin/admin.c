@@ -72,7 +72,8 @@ enum err admin_user(struct admin_run *run, struct store_conn *conn, const char *
 /* Secrets are not kept in the audit log. */
 static bool is_secret(struct str key)
 {
-    return json_key_is(key, STR("api-key")) || json_key_is(key, STR("passphrase"));
+    return json_key_is(key, STR("api-key")) || json_key_is(key, STR("passphrase")) ||
+           json_key_is(key, STR("password"));
 }
 
 enum err admin_audit(struct admin_run *run, struct store_conn *conn, const char *action,

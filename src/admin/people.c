@@ -1,6 +1,9 @@
 /* Users, keys, credit, limits. */
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/mem.h"
+#include "identity/account.h"
+#include "identity/team.h"
 
 static enum err amount_arg(struct admin_run *run, const char *name, struct nano *ret)
 {
@@ -40,6 +43,7 @@ struct creation {
     bool has_credit;
     struct identity_user user;
     struct id key;
+    char phc[IDENTITY_PHC_MAX]; /* "": no password */
     char text[IDENTITY_KEY_TEXT_MAX];
 };
 
@@ -56,6 +60,8 @@ static enum err create_user(struct store_conn *conn, void *arg)
         return admin_no(run, e, "'%.*s' has an account already", STR_ARG(email));
     if (e == ERR_VALIDATION_FAILED)
         return admin_no(run, e, "'%.*s' is not an e-mail address", STR_ARG(email));
+    if (e == OK && c->phc[0] != '\0')
+        e = identity_password_set_in(conn, c->user.user, str_c(c->phc));
     if (e == OK)
         e = ledger_account_open_in(run->a->ledger, conn, c->user.wallet, LEDGER_WALLET, NANO(0),
                                    run->now_us);
@@ -71,6 +77,15 @@ static enum err create_user(struct store_conn *conn, void *arg)
     return e != OK ? e : admin_audit(run, conn, "user.create", id_text("usr_", c->user.user, text));
 }
 
+static enum err password_arg(struct admin_run *run, char ret_phc[IDENTITY_PHC_MAX])
+{
+    struct str password = admin_arg(run, "password");
+    const char *fault = identity_password_fault(password);
+    if (fault != NULL)
+        return admin_no(run, ERR_VALIDATION_FAILED, "%s", fault);
+    return identity_password_hash(run->a->identity, password, ret_phc);
+}
+
 static enum err user_create(struct admin_run *run)
 {
     struct creation c = {.run = run};
@@ -80,8 +95,11 @@ static enum err user_create(struct admin_run *run)
     if (c.has_credit && nano_parse(admin_arg(run, "credit"), false, &zero) == OK && zero.v == 0)
         c.has_credit = false;
     enum err e = c.has_credit ? amount_arg(run, "credit", &c.credit) : OK;
+    if (e == OK && admin_has(run, "password"))
+        e = password_arg(run, c.phc);
     if (e == OK)
         e = store_write(run->a->store, create_user, &c);
+    mem_wipe(c.phc, sizeof(c.phc));
     if (e != OK)
         return e;
     buf_byte(run->out, '{');
@@ -281,22 +299,54 @@ struct crediting {
     bool replayed;
 };
 
+static void note_team(void *arg, const struct identity_team_row *row)
+{
+    *(struct id *)arg = row->team;
+}
+
+/* Whose wallet: a user's own, or that of a team which people share. */
+static enum err credit_wallet(struct admin_run *run, struct store_conn *conn, struct id *ret_wallet,
+                              char object[ID_TEXT_MAX])
+{
+    struct str name = admin_arg(run, "team");
+    struct id team, nobody = {{0}};
+    struct identity_user u;
+    if ((name.n != 0) == (admin_arg(run, "user").n != 0))
+        return admin_no(run, ERR_VALIDATION_FAILED, "name either --user or --team");
+    enum err e;
+    if (name.n == 0) {
+        e = admin_user(run, conn, "user", &u);
+        if (e == OK) {
+            *ret_wallet = u.wallet;
+            id_text("usr_", u.user, object);
+        }
+        return e;
+    }
+    e = id_parse("team_", name, &team)
+            ? identity_team_get(conn, team, nobody, note_team, ret_wallet)
+            : ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND)
+        return admin_no(run, e, "there is no team '%.*s'; --team takes an id, team_…",
+                        STR_ARG(name));
+    if (e == OK)
+        id_text("team_", team, object);
+    return e;
+}
+
 static enum err add_credit(struct store_conn *conn, void *arg)
 {
     struct crediting *c = arg;
-    struct identity_user u;
-    char text[ID_TEXT_MAX];
-    enum err e = admin_user(c->run, conn, "user", &u);
+    char object[ID_TEXT_MAX];
+    enum err e = credit_wallet(c->run, conn, &c->wallet, object);
     if (e != OK)
         return e;
-    c->wallet = u.wallet;
     struct str key = admin_arg(c->run, "idempotency-key");
     if (key.n != 0)
         key = arena_printf(&c->run->arena, "credit:%.*s", STR_ARG(key));
-    e = grant(c->run, conn, u.wallet, c->amount, admin_arg(c->run, "reason"), key, &c->replayed);
+    e = grant(c->run, conn, c->wallet, c->amount, admin_arg(c->run, "reason"), key, &c->replayed);
     if (e == ERR_CONFLICT)
         return admin_no(c->run, e, "this idempotency key was used for another credit");
-    return e != OK ? e : admin_audit(c->run, conn, "credit.add", id_text("usr_", u.user, text));
+    return e != OK ? e : admin_audit(c->run, conn, "credit.add", str_c(object));
 }
 
 static enum err credit_add(struct admin_run *run)

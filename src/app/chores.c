@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "gateway/idempotency.h"
+#include "identity/account.h"
 #include "identity/session.h"
 #include "observe/observe.h"
 
@@ -24,6 +25,8 @@ static enum err expire_in(struct store_conn *conn, void *arg)
     enum err e = idempotency_expire_in(conn, x->now_us);
     if (e == OK)
         e = identity_expire_in(x->h->identity, conn, x->now_us);
+    if (e == OK)
+        e = identity_account_expire_in(x->h->identity, conn, x->now_us);
     return e == OK ? ledger_expire_in(x->h->ledger, conn, x->now_us, &x->lots) : e;
 }
 

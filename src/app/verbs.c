@@ -13,7 +13,7 @@
 
 /* ---- arguments as JSON ---- */
 
-/* A secret from standard input (--api-key-stdin): its first line. */
+/* A secret from standard input (--api-key-stdin, --password-stdin): its first line. */
 static bool read_line_of_stdin(struct buf *out)
 {
     char line[SECRET_MAX];
@@ -58,14 +58,15 @@ static int args_json(const struct cli_args *a, struct buf *json)
     buf_byte(json, '{');
     for (size_t i = 0; i < a->given_n; i++) {
         const struct cli_option *o = a->given[i].option;
-        if (strcmp(o->name, "api-key-stdin") == 0) {
+        bool key = strcmp(o->name, "api-key-stdin") == 0;
+        if (key || strcmp(o->name, "password-stdin") == 0) {
             struct buf secret;
             buf_init(&secret, SECRET_MAX);
             if (!read_line_of_stdin(&secret)) {
                 buf_fini(&secret);
-                return cli_fail("--api-key-stdin: there is no key on standard input");
+                return cli_fail("--%s: there is none on standard input", o->name);
             }
-            buf_json_member(json, "api-key", buf_str(&secret));
+            buf_json_member(json, key ? "api-key" : "password", buf_str(&secret));
             mem_wipe(secret.p, secret.n);
             buf_fini(&secret);
         } else if (o->value == NULL) {
@@ -262,6 +263,7 @@ OPTIONS(check_options) = {{"example", NULL, false, "print an example with every 
 OPTIONS(user_create) = {{"email", "E", true, "e-mail address"},
                         {"credit", "USD", false, "promotional credit to begin with"},
                         {"operator", NULL, false, "may see and change everything"},
+                        {"password-stdin", NULL, false, "his password from standard input"},
                         END};
 OPTIONS(user_suspend) = {
     {"user", "E", true, "e-mail address or id"}, {"lift", NULL, false, "ends the suspension"}, END};
@@ -275,7 +277,8 @@ OPTIONS(key_create) = {{"user", "E", true, "e-mail address or id"},
                        END};
 OPTIONS(key_list) = {{"user", "E", true, "e-mail address or id"}, END};
 OPTIONS(key_revoke) = {{"key", "ID", true, "key_…"}, END};
-OPTIONS(credit_add) = {{"user", "E", true, "e-mail address or id"},
+OPTIONS(credit_add) = {{"user", "E", false, "e-mail address or id: into his own wallet"},
+                       {"team", "ID", false, "into the wallet of a team"},
                        {"amount", "USD", true, "how much"},
                        {"reason", "TEXT", true, "why, for the ledger"},
                        {"idempotency-key", "TEXT", false, "the same again does nothing"},

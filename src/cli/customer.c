@@ -108,16 +108,40 @@ static int run_rotate(struct cli_args *a)
                 "The new key is shown this once. Put it where the old one was.");
 }
 
+/* "a,b" to ["a","b"]. */
+static void add_list(struct buf *b, const char *member, const char *list)
+{
+    struct str rest = str_c(list);
+    buf_json_key(b, member);
+    buf_byte(b, '[');
+    while (rest.n != 0) {
+        struct str one = str_trim(str_cut(&rest, ','));
+        if (one.n == 0)
+            continue;
+        buf_json_comma(b);
+        buf_json_str(b, one);
+    }
+    buf_byte(b, ']');
+}
+
 static int run_create(struct cli_args *a)
 {
-    static const char *const options[][2] = {
-        {"name", "name"}, {"scope", "scope"}, {"expires", "expires_at"}};
+    static const struct {
+        const char *option, *member;
+        bool list;
+    } options[] = {{"name", "name", false},          {"scope", "scope", false},
+                   {"expires", "expires_at", false}, {"cap", "cap", false},
+                   {"models", "models", true},       {"ips", "ips", true}};
     struct buf rq;
     buf_init(&rq, 64u * 1024);
     buf_byte(&rq, '{');
-    for (size_t i = 0; i < 3; i++)
-        if (cli_value(a, options[i][0]) != NULL)
-            buf_json_member(&rq, options[i][1], str_c(cli_value(a, options[i][0])));
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        const char *value = cli_value(a, options[i].option);
+        if (value != NULL && options[i].list)
+            add_list(&rq, options[i].member, value);
+        else if (value != NULL)
+            buf_json_member(&rq, options[i].member, str_c(value));
+    }
     buf_byte(&rq, '}');
     int status = post(a, "/api/keys", buf_str(&rq), "The key is shown this once.");
     buf_fini(&rq);
@@ -195,6 +219,9 @@ static const struct cli_option create_options[] = {
     {"name", "TEXT", false, "what it is for"},
     {"scope", "LIST", false, "inference, usage, keys or all (as the key in use)"},
     {"expires", "TIME", false, "RFC 3339"},
+    {"cap", "USD", false, "what it may spend in all"},
+    {"models", "LIST", false, "patterns of the models that it may use"},
+    {"ips", "LIST", false, "addresses and nets that it may be used from"},
     {NULL, NULL, false, NULL}};
 static const struct cli_option rotate_options[] = {
     {"grace", "SECONDS", false, "how long the old key still works (0)"}, {NULL, NULL, false, NULL}};

@@ -240,6 +240,16 @@ static enum err change_password(struct control_write *w, struct store_conn *conn
     return e == OK ? control_mail_in(w->c, conn, &m, w->who->now_us) : e;
 }
 
+/* Who signs in elsewhere gets a password by mail: a session alone must not be enough to take an
+ * account over. */
+static enum err needs_password(const struct identity_profile *p, struct http_reply *reply)
+{
+    if (p->password.n != 0)
+        return OK;
+    reply->message = STR("This account has no password yet: choose one by 'forgot password'.");
+    return ERR_CONFLICT;
+}
+
 CONTROL_ASK(control_auth_password)
 {
     struct changing x = {.w = {.c = c,
@@ -258,6 +268,8 @@ CONTROL_ASK(control_auth_password)
         e = control_password_check(c, who, reply, old, &x.p);
     if (e == ERR_INVALID_CREDENTIALS)
         reply->field = STR("old");
+    if (e == OK)
+        e = needs_password(&x.p, reply);
     if (e == OK)
         e = control_password_new(c, reply, "new", new, x.phc);
     if (e == OK)
@@ -323,6 +335,8 @@ CONTROL_ASK(control_auth_email)
         e = control_wrong(reply, ERR_VALIDATION_FAILED, "email", fault);
     if (e == OK)
         e = control_password_check(c, who, reply, password, &x.p);
+    if (e == OK)
+        e = needs_password(&x.p, reply);
     if (e == OK)
         e = control_brake(c, reply, IDENTITY_BRAKE_MAIL, control_email_key(reply->arena, x.email));
     if (e == OK)

@@ -1,10 +1,13 @@
 /* People: made, read, changed, gone. */
 #include "identity/account.h"
+#include "base/clock.h"
 #include "identity/room.h"
 #include "identity/session.h"
 #include "identity/words.h"
 
 #define LINK_RANDOM 43
+#define UNVERIFIED_US (7 * US_PER_DAY)
+#define EXPIRE_AT_ONCE 20
 
 enum err identity_account_create_in(struct identity *identity, struct store_conn *conn,
                                     const struct identity_account_spec *spec, int64_t wall_us,
@@ -237,4 +240,22 @@ enum err identity_account_delete_in(struct identity *identity, struct store_conn
     if (e == OK)
         e = store_run(conn, SQL_ACCOUNT_DELETE, &changed, "tti", u, str_of(gone, n + u.n), wall_us);
     return e == OK && changed == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err identity_account_expire_in(struct identity *identity, struct store_conn *conn,
+                                    int64_t wall_us)
+{
+    struct id users[EXPIRE_AT_ONCE];
+    size_t n = 0;
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_ACCOUNT_UNVERIFIED, &q, "ii", wall_us - UNVERIFIED_US,
+                             (int64_t)EXPIRE_AT_ONCE);
+    while (e == OK && n < EXPIRE_AT_ONCE && (e = store_step(q)) == OK)
+        users[n++] = identity_column_id("usr_", q, 0);
+    store_finish(&q);
+    if (e == ERR_END)
+        e = OK;
+    for (size_t i = 0; e == OK && i < n; i++)
+        e = identity_account_delete_in(identity, conn, users[i], wall_us);
+    return e;
 }

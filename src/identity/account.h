@@ -57,6 +57,10 @@ MUST enum err identity_operators_count(struct store_conn *conn, int64_t *ret_n);
 MUST enum err identity_account_delete_in(struct identity *identity, struct store_conn *conn,
                                          struct id user, int64_t wall_us);
 
+/* Those who never verified their address in a week: they go like that too, some at a time. */
+MUST enum err identity_account_expire_in(struct identity *identity, struct store_conn *conn,
+                                         int64_t wall_us);
+
 /* ---- passwords ---- */
 #define IDENTITY_PASSWORD_CHARS_MIN 8
 #define IDENTITY_PASSWORD_CHARS_MAX 256

@@ -277,11 +277,29 @@ static enum err play_unverified(struct store_conn *conn, void *arg)
     struct identity_profile p;
     int64_t n = 0;
     must(identity_account_create_in(ID, conn, &spec, KIT_NOW, &x->made) == OK);
+    must(identity_account_expire_in(ID, conn, KIT_NOW + 7 * US_PER_DAY) == OK);
     must(identity_profile_by_id(conn, A, x->made.user, &p) == OK);
     must(p.verified_us == 0 && p.is_operator && str_eq(p.company, STR("Co")));
     must(identity_verified_in(conn, x->made.user, KIT_NOW + 1, &x->first) == OK);
     must(identity_verified_in(conn, x->made.user, KIT_NOW + 2, &x->again) == OK);
     must(identity_operators_count(conn, &n) == OK && n == 1);
+    return OK;
+}
+
+/* Who never opens the link is forgotten, and his address is free again. */
+static enum err play_forgotten(struct store_conn *conn, void *arg)
+{
+    struct identity_account_spec spec = {.email = STR("late@example.com"),
+                                         .name = STR(""),
+                                         .company = STR(""),
+                                         .password = STR("phc")};
+    struct identity_user u, again;
+    struct identity_profile p;
+    (void)arg;
+    must(identity_account_create_in(ID, conn, &spec, KIT_NOW, &u) == OK);
+    must(identity_account_expire_in(ID, conn, KIT_NOW + 7 * US_PER_DAY + 1) == OK);
+    must(identity_profile_by_id(conn, A, u.user, &p) == ERR_NOT_FOUND);
+    must(identity_account_create_in(ID, conn, &spec, KIT_NOW, &again) == OK);
     return OK;
 }
 
@@ -304,6 +322,7 @@ static void test_creation(void **state)
     assert_true(x.first);
     assert_false(x.again);
     assert_int_equal(identity_testkit_write(play_taken, NULL), ERR_CONFLICT);
+    assert_int_equal(identity_testkit_write(play_forgotten, NULL), OK);
 }
 
 /* ---- the end ---- */

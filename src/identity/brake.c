@@ -124,7 +124,7 @@ void identity_brake_good(struct identity *identity, enum identity_brake_kind kin
         *e = (struct entry){.tag = 0};
     else if (e != NULL && e->count > 0) {
         e->count--;
-        e->until_us = 0;
+        e->until_us = e->last_us + delay_of(kind, e->count);
     }
     pthread_mutex_unlock(&b->lock);
 }

@@ -148,7 +148,12 @@ test('sessions: listed, ended one by one and everywhere; tokens for programs', a
   assert.equal(t.headers.get('set-cookie'), null);
   const as = { headers: { authorization: `Bearer ${house.keep(t.json.token)}` }, csrf: null };
   assert.equal((await program.post('/api/keys', { name: 'by token' }, as)).status, 201);
-  assert.equal((await program.get('/keys/list', as)).json.keys.length, 1);
+  const listed = (await program.get('/keys/list', as)).json.keys;
+  assert.equal(listed.length, 1);
+  wrong(await program.post('/keys/rotate', {}, as), 400, 'invalid_request', 'key_id');
+  const rotated = await program.post('/keys/rotate', { key_id: listed[0].id, grace_seconds: 5 }, as);
+  assert.equal(rotated.status, 200, rotated.text);
+  house.keep(rotated.json.apiKey);
   wrong(await p.get('/keys/list'), 401, 'missing_api_key'); // no cookies outside /api
   assert.equal((await p.post('/api/auth/logout', { everywhere: true })).status, 204);
   wrong(await program.get('/api/me', as), 401, 'session_expired');

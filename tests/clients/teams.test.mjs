@@ -143,6 +143,37 @@ test('transfer, leaving, removal: keys end, an owner stays', async () => {
   wrong(await bob.del(`/api/teams/${bob.team}`, { confirm: 'Personal' }), 409, 'conflict');
 });
 
+test('the operator gives credit to a team; a customer makes a key with a cap on the command line', async () => {
+  const { t, bob } = await team();
+  await house.ok(['admin', 'credit', 'add', '--team', t.id, '--amount', '3', '--reason', 'start']);
+  assert.equal((await house.cli(['admin', 'credit', 'add', '--team', 'team_x', '--amount', '3', '--reason', 'x'])).code, 1);
+  assert.equal((await house.cli(['admin', 'credit', 'add', '--amount', '3', '--reason', 'x'])).code, 2);
+  const key = house.keep((await bob.post('/api/keys', {})).json.api_key);
+  assert.equal((await house.usage(key)).balance, 3);
+  const made = JSON.parse((await house.ok(['keys', 'create', '--json', '--name', 'cli', '--cap', '1.5', '--models', 'sandbox/*, other', '--ips', '127.0.0.0/8'],
+    { env: { TOLLGATE_API_KEY: key } })).stdout);
+  house.keep(made.api_key);
+  assert.deepEqual([made.cap, made.models, made.ips], [{ limit: '1.5', spent: '0' }, ['sandbox/*', 'other'], ['127.0.0.0/8']]);
+});
+
+test('an operator made on the command line signs in with the password given there', async () => {
+  const op = new Person(house);
+  const weak = await house.cli(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin'], { input: 'password\n' });
+  assert.equal(weak.code, 2);
+  assert.match(weak.stderr, /first that are tried/);
+  const made = await house.ok(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin', '--json'], { input: `${op.password}\n` });
+  house.keep(JSON.parse(made.stdout).api_key);
+  assert.equal((await op.login()).status, 200);
+  assert.ok((await op.me()).user.is_operator);
+  const other = new Person(house);
+  house.keep((await house.json('admin', 'user', 'create', '--email', other.email)).api_key);
+  wrong(await other.login(), 401, 'invalid_credentials'); // none yet: by mail
+  await other.post('/api/auth/forgot', { email: other.email });
+  const { token } = await other.mail('/reset');
+  assert.equal((await other.post('/api/auth/reset', { token, password: other.password })).status, 204);
+  assert.equal((await other.login()).status, 200);
+});
+
 test('the audit log: who, what, from where; by page and filter', async () => {
   const { t, bob } = await team();
   await ann.post('/api/me/team', { team_id: t.id });

@@ -55,6 +55,10 @@ UPDATE audit SET address = '' WHERE actor = $1;
 -- name: ACCOUNT_FORGET_INVITATIONS
 DELETE FROM invitation WHERE email_key = (SELECT email_key FROM app_user WHERE id = $1);
 
+-- name: ACCOUNT_UNVERIFIED
+SELECT id FROM app_user WHERE verified_us = 0 AND deleted_us = 0 AND created_us < $1
+ORDER BY created_us LIMIT $2;
+
 -- name: ACCOUNT_LINK_ADD
 INSERT INTO auth_link (mac, kind, user_id, email, browser, password, name, company, invitation,
     created_us, expires_us)
