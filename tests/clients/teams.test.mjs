@@ -156,24 +156,6 @@ test('the operator gives credit to a team; a customer makes a key with a cap on 
   assert.deepEqual([made.cap, made.models, made.ips], [{ limit: '1.5', spent: '0' }, ['sandbox/*', 'other'], ['127.0.0.0/8']]);
 });
 
-test('an operator made on the command line signs in with the password given there', async () => {
-  const op = new Person(house);
-  const weak = await house.cli(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin'], { input: 'password\n' });
-  assert.equal(weak.code, 2);
-  assert.match(weak.stderr, /first that are tried/);
-  const made = await house.ok(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin', '--json'], { input: `${op.password}\n` });
-  house.keep(JSON.parse(made.stdout).api_key);
-  assert.equal((await op.login()).status, 200);
-  assert.ok((await op.me()).user.is_operator);
-  const other = new Person(house);
-  house.keep((await house.json('admin', 'user', 'create', '--email', other.email)).api_key);
-  wrong(await other.login(), 401, 'invalid_credentials'); // none yet: by mail
-  await other.post('/api/auth/forgot', { email: other.email });
-  const { token } = await other.mail('/reset');
-  assert.equal((await other.post('/api/auth/reset', { token, password: other.password })).status, 204);
-  assert.equal((await other.login()).status, 200);
-});
-
 test('the audit log: who, what, from where; by page and filter', async () => {
   const { t, bob } = await team();
   await ann.post('/api/me/team', { team_id: t.id });
@@ -220,6 +202,24 @@ test('a fresh house: its link makes the first operator, once', async () => {
   const log = await op.get('/api/admin/audit?action=house');
   assert.equal(log.json.data[0].action, 'house.set_up');
   wrong(await ann.get('/api/admin/audit'), 404, 'not_found');
+});
+
+test('an operator made on the command line signs in with the password given there', async () => {
+  const op = new Person(house);
+  const weak = await house.cli(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin'], { input: 'password\n' });
+  assert.equal(weak.code, 2);
+  assert.match(weak.stderr, /first that are tried/);
+  const made = await house.ok(['admin', 'user', 'create', '--email', op.email, '--operator', '--password-stdin', '--json'], { input: `${op.password}\n` });
+  house.keep(JSON.parse(made.stdout).api_key);
+  assert.equal((await op.login()).status, 200);
+  assert.ok((await op.me()).user.is_operator);
+  const other = new Person(house);
+  house.keep((await house.json('admin', 'user', 'create', '--email', other.email)).api_key);
+  wrong(await other.login(), 401, 'invalid_credentials'); // none yet: by mail
+  await other.post('/api/auth/forgot', { email: other.email });
+  const { token } = await other.mail('/reset');
+  assert.equal((await other.post('/api/auth/reset', { token, password: other.password })).status, 204);
+  assert.equal((await other.login()).status, 200);
 });
 
 test('sign-up by invitation, and closed', async () => {
