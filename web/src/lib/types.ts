@@ -53,14 +53,21 @@ export interface UpstreamKey {
   user: { id: string; email: string }; exists: boolean; rotated_at: string | null; limit: string | null; limit_remaining: string | null;
   usage_monthly: string | null; byok_usage_monthly: string | null; checked_at: string | null;
 }
-export interface CustomerDetail extends Customer { keys: Key[]; lots: Lot[]; limits: Partial<Limits> | null; members: Member[]; upstream_key: Omit<UpstreamKey, 'user'> | null }
+export interface CustomerDetail extends Customer {
+  keys: Pick<Key, 'id' | 'name' | 'key_display' | 'status' | 'created_at' | 'last_used_at' | 'expires_at'>[]; lots: Lot[]; limits: Partial<Limits> | null;
+  members?: Member[]; upstream_key?: Omit<UpstreamKey, 'user'> | null;
+}
+export interface HouseSettings {
+  signup: string; intro_credit: string; public_url: string; brand: { name: string; color: string; logo_url: string | null }; smtp: { configured: boolean };
+  limits: Partial<Limits> | null; read_only: string[];
+}
 export interface Provider { name: string; kind: string; base_url: string; keys: number; health: { ok: boolean; calls: number; failed: number; p50_ms: number } | null }
-export interface Route { id: string; model: string; provider: string; upstream_model: string | null; priority: number; weight: number }
-export interface Price { model: string; input: string; output: string; cache_read?: string | null; cache_write?: string | null; request?: string | null; version?: number; source?: string; since?: string }
-export interface Rule { id: string; model: string; markup: string | number; min_cost?: string | null; priority: number; active?: boolean }
+export interface Route { id: string | number; model: string; provider: string; upstream_model: string | null; priority: number; weight: number }
+export interface Price { id?: string | number; model: string; input: string; output: string; cache_read?: string | null; cache_write?: string | null; request?: string | null; version?: number; source?: string; since?: string }
+export interface Rule { id: string | number; model: string; markup_percent: string; min_cost?: string | null; priority: number; active?: boolean }
 export interface DryRun { calls: number; charged: string; would_charge: string; by_model: { model: string; calls: number; charged: string; would_charge: string }[] }
 export interface MarginRow { id: string; name: string; requests: number; charge: string; cost: string; margin: string; margin_percent: string | number | null }
 export interface Job { id: string; kind: string; state: string; attempt: number; attempts_max: number; wake_at: string | null; created_at: string; error: string | null; step: string | null }
 export interface JobStep { name: string; state: string; attempt: number; started_at: string | null; ended_at: string | null; error: string | null }
 export interface JobDetail extends Job { steps: JobStep[] }
-export interface Health { version: string; uptime_s: number; store: Record<string, unknown>; commits: Record<string, unknown>; unresolved: number; alerts: (string | { message: string; level?: string })[] }
+export interface Health { version: string; uptime_s: number; store: Record<string, unknown>; commits: Record<string, unknown>; unresolved: number; alerts: { code: string; message: string }[]; open_calls?: number }

@@ -12,8 +12,10 @@ import { Field, Problem } from '@/ui/form';
 
 // What an OIDC callback that failed says in ?error=.
 const errors: Record<string, string> = {
-  access_denied: 'The other side was told not to let you in.', signup_closed: 'There is no account for this address, and sign-up is closed.',
-  invalid_state: 'That took too long, or was begun in another browser. Please try again.', email_unverified: 'That account has no verified e-mail address.',
+  denied: 'The other side did not let you in.', expired: 'That took too long, or was begun in another browser. Please try again.',
+  signup_closed: 'There is no account for this address, and sign-up is closed.', invitation_needed: 'There is no account for this address yet. Open the link in the mail that invited you first.',
+  email_unverified: 'That account has no verified e-mail address.', taken: 'This address has an account already: sign in with its password.', suspended: 'This account is suspended.',
+  second_factor: 'This account asks for a second factor: sign in with your password and a code.', unavailable: 'The other side does not answer. Please try again in a moment.',
 };
 
 export function SignIn() {

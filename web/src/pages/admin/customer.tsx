@@ -46,7 +46,7 @@ export default function CustomerPage() {
         <Card title="Account">
           <Facts of={[
             ['User', <span className="flex items-center gap-1"><span className="break-all font-mono text-xs">{c.user.id}</span><CopyButton small text={c.user.id} label="Copy the user's number" /></span>],
-            ['Team', <span>{c.team.name} <span className="break-all font-mono text-xs text-faint">{c.team.id}</span></span>], ['Members', count(c.members.length)],
+            ['Team', <span>{c.team.name} <span className="break-all font-mono text-xs text-faint">{c.team.id}</span></span>], 
             ['Limits', limits.length === 0 ? 'as the house' : limits.map((l) => `${count(c.limits![l]!)} ${limitNames[l][1]}`).join(', ')],
           ]} />
         </Card>
@@ -64,15 +64,17 @@ export default function CustomerPage() {
       <Card className="mt-4" flush title="Keys">
         <Table label="Keys" rows={c.keys} id={(k) => k.id} empty={<Empty title="No keys" />} columns={[
           { head: 'Name', cell: (k) => <span><span className="font-medium">{k.name}</span> <span className="font-mono text-xs text-faint">{k.key_display}</span></span> },
-          { head: 'Last used', cell: (k) => <When at={k.last_used_at} never="Never" /> }, { head: 'Spent', phone: 'hide', cell: (k) => <CapBar cap={k.cap} label={`Cap of ${k.name}`} /> },
+          { head: 'Made', phone: 'hide', cell: (k) => <span className="text-soft">{date(k.created_at)}</span> }, { head: 'Last used', cell: (k) => <span className="text-soft"><When at={k.last_used_at} never="Never" /></span> }, { head: 'Expires', phone: 'hide', cell: (k) => <span className="text-soft">{k.expires_at ? date(k.expires_at) : 'Never'}</span> },
           { head: 'Status', right: true, cell: (k) => <KeyStatus status={k.status} /> },
         ]} />
       </Card>
-      <Card className="mt-4" flush title="Members">
-        <Table label="Members" rows={c.members} id={(m) => m.user.id} empty={<Empty title="Nobody" />} columns={[
-          { head: 'Member', cell: (m) => <span className="font-medium">{m.user.email}</span> }, { head: 'Role', cell: (m) => <Badge>{m.role}</Badge> }, { head: 'Cap', right: true, cell: (m) => <CapBar cap={m.cap} label={`Cap of ${m.user.email}`} /> },
-        ]} />
-      </Card>
+      {c.members && (
+        <Card className="mt-4" flush title="Members">
+          <Table label="Members" rows={c.members} id={(m) => m.user.id} empty={<Empty title="Nobody" />} columns={[
+            { head: 'Member', cell: (m) => <span className="font-medium">{m.user.email}</span> }, { head: 'Role', cell: (m) => <Badge>{m.role}</Badge> }, { head: 'Cap', right: true, cell: (m) => <CapBar cap={m.cap} label={`Cap of ${m.user.email}`} /> },
+          ]} />
+        </Card>
+      )}
       {doing === 'credit' && <Credit path={path} email={c.user.email} onClose={() => set(null)} onDone={again} />}
       {doing === 'limits' && <LimitsDialog path={path} of={c} onClose={() => set(null)} onDone={again} />}
       <Confirm open={doing === 'suspend'} onClose={() => set(null)} title={c.user.suspended ? `Let ${c.user.email} in again?` : `Suspend ${c.user.email}?`} action={c.user.suspended ? 'Let in' : 'Suspend'} onConfirm={async () => { await api(`${path}/${c.user.suspended ? 'unsuspend' : 'suspend'}`, { body: {} }); await again(); say(c.user.suspended ? 'They can sign in and call again.' : 'Their sessions and keys are refused from now on.'); }}>

@@ -26,10 +26,9 @@ export default function Overview() {
   return (
     <>
       <PageHeader title="Overview" note="The last thirty days, and how the house does.">{h && <Badge title="Version">{h.version}</Badge>}</PageHeader>
-      {h && (h.alerts.length > 0 || h.unresolved > 0) && (
+      {h && h.alerts.length > 0 && (
         <div role="alert" className="mb-4 space-y-1 rounded-lg border border-warn/40 bg-warn/10 px-4 py-3">
-          {h.alerts.map((a, i) => <p key={i} className="flex items-start gap-2.5"><CircleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />{typeof a === 'string' ? a : a.message}</p>)}
-          {h.unresolved > 0 && <p className="flex items-start gap-2.5"><CircleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />{count(h.unresolved)} {h.unresolved === 1 ? 'call' : 'calls'} with an outcome that nobody saw: see “ledger unresolved” on the command line.</p>}
+          {h.alerts.map((a) => <p key={a.code} className="flex items-start gap-2.5"><CircleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />{a.message}</p>)}
         </div>
       )}
       <div className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
@@ -47,7 +46,7 @@ export default function Overview() {
           ]} />
         </Card>
         <Card title="House" action={h && <Badge tone="good" dot>Up {upFor(h.uptime_s)}</Badge>}>
-          {health.error && !h ? <Failed error={health.error} /> : h ? <Facts of={[...Object.entries(h.store), ...Object.entries(h.commits)].map(([k, v]): [string, React.ReactNode] => [words(k), <span className="num">{plain(v)}</span>])} /> : <Skeleton className="h-32" />}
+          {health.error && !h ? <Failed error={health.error} /> : h ? <Facts of={[...Object.entries(h.store), ['open_calls', h.open_calls ?? 0] as const, ['unresolved', h.unresolved] as const, ...Object.entries(h.commits).map(([k, v]) => [`commits_${k}`, v] as const)].map(([k, v]): [string, React.ReactNode] => [words(k), <span className="num">{plain(v)}</span>])} /> : <Skeleton className="h-32" />}
         </Card>
         <Card flush title="Newest customers" action={<Link href="/admin/customers" className="link text-sm">All</Link>}>
           <Table label="Newest customers" rows={customers.data?.data} error={customers.error} id={(c) => c.user.id} empty={<Empty title="No customers yet" />} columns={[

@@ -39,7 +39,7 @@ function Prices() {
         <Button icon={RefreshCw} onClick={() => set('sync')}>Take from a provider</Button>
         <Button look="primary" icon={Plus} onClick={() => set('add')}>Set a price</Button>
       </div>
-      <Table label="Price list" rows={rows} error={q.error} retry={() => void q.refetch()} id={(p) => `${p.model}${p.version ?? ''}`} empty={<Empty icon={Tags} title={typed ? 'None fits' : 'No prices yet'}>{typed ? 'Try a part of the name.' : 'Without a price nothing is sold, unless a provider tells the cost of each call.'}</Empty>} columns={[
+      <Table label="Price list" rows={rows} error={q.error} retry={() => void q.refetch()} id={(p) => String(p.id ?? p.model)} empty={<Empty icon={Tags} title={typed ? 'None fits' : 'No prices yet'}>{typed ? 'Try a part of the name.' : 'Without a price nothing is sold, unless a provider tells the cost of each call.'}</Empty>} columns={[
         { head: 'Models', sort: (p) => p.model, cell: (p) => <span className="break-all font-mono text-sm">{p.model}</span> }, { head: 'Input / 1M', sort: (p) => p.input, right: true, cell: (p) => cell(p.input) }, { head: 'Output / 1M', sort: (p) => p.output, right: true, cell: (p) => cell(p.output) },
         { head: 'Cache read', right: true, phone: 'hide', cell: (p) => cell(p.cache_read) }, { head: 'Cache write', right: true, phone: 'hide', cell: (p) => cell(p.cache_write) },
         { head: 'Per request', right: true, phone: 'hide', cell: (p) => (p.request && compare(p.request, '0') > 0 ? usd(p.request) : <span className="text-faint">—</span>) },
@@ -103,8 +103,8 @@ function Rules() {
   const remove = useSend((r: Rule) => [`/api/admin/pricing-rules/${r.id}`, { method: 'DELETE' }], touched);
   return (
     <Card flush title="Pricing rules" note="The rule with the highest priority that fits a model is taken." action={<Button look="primary" size="sm" icon={Plus} onClick={() => add(true)}>Add a rule</Button>}>
-      <Table label="Pricing rules" rows={q.data?.data} error={q.error} retry={() => void q.refetch()} id={(r) => r.id} empty={<Empty icon={Tags} title="No rules">Without a rule customers pay what providers charge.</Empty>} columns={[
-        { head: 'Models', cell: (r) => <span className="font-mono text-sm font-medium">{r.model}</span> }, { head: 'Markup', right: true, cell: (r) => `${r.markup} %` },
+      <Table label="Pricing rules" rows={q.data?.data} error={q.error} retry={() => void q.refetch()} id={(r) => String(r.id)} empty={<Empty icon={Tags} title="No rules">Without a rule customers pay what providers charge.</Empty>} columns={[
+        { head: 'Models', cell: (r) => <span className="font-mono text-sm font-medium">{r.model}</span> }, { head: 'Markup', right: true, cell: (r) => `${r.markup_percent} %` },
         { head: 'At least', right: true, cell: (r) => (r.min_cost && compare(r.min_cost, '0') > 0 ? <Money of={r.min_cost} /> : '—') }, { head: 'Priority', right: true, phone: 'hide', cell: (r) => count(r.priority) },
         { head: 'State', phone: 'hide', cell: (r) => (r.active === false ? <Badge dot>Off</Badge> : <Badge tone="good" dot>Active</Badge>) },
         { head: '', right: true, cell: (r) => <Button size="icon" look="quiet" aria-label={`Remove the rule for ${r.model}`} onClick={() => drop(r)}><Trash2 className="size-4" aria-hidden /></Button> },

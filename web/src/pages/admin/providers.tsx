@@ -45,7 +45,7 @@ export default function Providers() {
         ]} />
       </Card>
       <Card className="mt-4" flush title="Routes" note="The first that fits is tried first; the next when it cannot be reached." action={<Button size="sm" look="primary" icon={Plus} onClick={() => add('route')} disabled={!providers.data?.data.length}>Add a route</Button>}>
-        <Table label="Routes" rows={routes.data?.data} error={routes.error} retry={() => void routes.refetch()} id={(r) => r.id} empty={<Empty icon={Waypoints} title="No routes yet">A route says which models go to which provider.</Empty>} columns={[
+        <Table label="Routes" rows={routes.data?.data} error={routes.error} retry={() => void routes.refetch()} id={(r) => String(r.id)} empty={<Empty icon={Waypoints} title="No routes yet">A route says which models go to which provider.</Empty>} columns={[
           { head: 'Models', cell: (r) => <span className="font-mono text-sm font-medium">{r.model}</span> }, { head: 'Provider', cell: (r) => r.provider },
           { head: 'Named there', phone: 'hide', cell: (r) => <span className="font-mono text-sm text-soft">{r.upstream_model || 'the same'}</span> },
           { head: 'Priority', right: true, cell: (r) => count(r.priority) }, { head: 'Weight', right: true, phone: 'hide', cell: (r) => count(r.weight) },
