@@ -248,7 +248,7 @@ browser: all
 screenshots: all
 	@tools/deps test
 	@cd tests/browser && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && \
-	  node screenshots.mjs $(abspath $(BUILD))/gen/console $(abspath $(BUILD))/screenshots $(T)
+	  node screenshots.mjs $(abspath $(BUILD))/gen/console $(abspath $(BUILD))/screenshots $(if $(T),'$(T)')
 
 # The process dies at the n-th commit, write, allocation, and at random; then restart and audit.
 PROGS = TOLLGATE=$(abspath $(BUILD))/tollgate SANDBOX=$(abspath $(BUILD))/tollgate-sandbox \

@@ -26,7 +26,7 @@ const inside = {
   'team-audit': ['/team?tab=audit'], 'team-settings': ['/team?tab=settings'], settings: ['/settings'], security: ['/security'], device: [`/device?code=${fixture.code}`], 'not-found-inside': ['/admin/nowhere'],
   'key-new': ['/keys?new=1', (p) => dialog(p).waitFor()],
   'key-shown': ['/keys?new=1', async (p) => { await p.getByLabel('Name').fill('Laptop'); await click(p, 'Create', dialog(p)); await p.getByText('Copy it now').waitFor(); }],
-  palette: ['/', async (p) => { await p.keyboard.press('Control+k'); await p.getByPlaceholder(/A page/).fill('cl'); await p.getByText('anthropic/claude').first().waitFor(); }],
+  palette: ['/', async (p) => { await p.keyboard.press('Control+k'); await p.getByPlaceholder(/A page/).fill('cl'); await dialog(p).getByText('anthropic/claude').first().waitFor(); }],
   playground: ['/playground', async (p) => {
     await p.getByLabel('Message').fill('In one sentence: what is a toll gate?');
     await click(p, 'Send');

@@ -27,7 +27,7 @@ export default function Home() {
     <>
       <PageHeader title={user.name ? `Hello, ${user.name.split(' ')[0]}` : 'Home'} note="What your team spends, and on what."><LinkButton to="/playground" icon={MessageSquare}>Playground</LinkButton></PageHeader>
       <Begin />
-      <div className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
+      <div className="grid grid-cols-2 gap-3 max-sm:[&>*:last-child]:col-span-2 sm:gap-4 xl:grid-cols-4">
         <BalanceCard />
         <Stat label="Spent this month" foot={u && <>today <Money of={u.today.cost} round /></>}>{u ? <Money of={u.cost} round /> : <Skeleton className="h-7 w-24" />}</Stat>
         <Stat label="Requests this month" title={u && count(u.requests)} foot={u && <>{count(u.today.requests)} today{u.failed > 0 && `, ${count(u.failed)} failed`}</>}>{u ? countShort(u.requests) : <Skeleton className="h-7 w-24" />}</Stat>

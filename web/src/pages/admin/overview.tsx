@@ -12,8 +12,12 @@ function upFor(s: number): string {
   const d = Math.floor(s / 86400), h = Math.floor((s % 86400) / 3600), m = Math.floor((s % 3600) / 60);
   return d > 0 ? `${d} d ${h} h` : h > 0 ? `${h} h ${m} min` : m > 0 ? `${m} min` : `${Math.floor(s)} s`;
 }
-const words = (k: string) => k.replace(/_us$/, ' (µs)').replace(/_bytes$/, ' (bytes)').replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase());
-const plain = (v: unknown) => (typeof v === 'number' ? count(v) : typeof v === 'boolean' ? (v ? 'yes' : 'no') : typeof v === 'object' ? JSON.stringify(v) : String(v));
+const words = (k: string) => k.replace(/_(us|bytes)$/, '').replace(/^wal$/, 'write-ahead log').replace(/_/g, ' ').replace(/^./, (c) => c.toUpperCase());
+const bytes = (n: number) => (n < 1e6 ? `${count(Math.round(n / 1e3))} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`);
+function plain(k: string, v: unknown): string {
+  if (typeof v === 'number') return k.endsWith('_us') ? `${(v / 1000).toFixed(2)} ms` : k.endsWith('_bytes') ? bytes(v) : count(v);
+  return typeof v === 'boolean' ? (v ? 'yes' : 'no') : typeof v === 'object' ? JSON.stringify(v) : String(v);
+}
 
 export default function Overview() {
   useTitle('Overview');
@@ -46,7 +50,7 @@ export default function Overview() {
           ]} />
         </Card>
         <Card title="House" action={h && <Badge tone="good" dot>Up {upFor(h.uptime_s)}</Badge>}>
-          {health.error && !h ? <Failed error={health.error} /> : h ? <Facts of={[...Object.entries(h.store), ['open_calls', h.open_calls ?? 0] as const, ['unresolved', h.unresolved] as const, ...Object.entries(h.commits).map(([k, v]) => [`commits_${k}`, v] as const)].map(([k, v]): [string, React.ReactNode] => [words(k), <span className="num">{plain(v)}</span>])} /> : <Skeleton className="h-32" />}
+          {health.error && !h ? <Failed error={health.error} /> : h ? <Facts of={[...Object.entries(h.store), ['open_calls', h.open_calls ?? 0] as const, ['unresolved', h.unresolved] as const, ...Object.entries(h.commits).map(([k, v]) => [`commits_${k}`, v] as const)].map(([k, v]): [string, React.ReactNode] => [words(k), <span className="num">{plain(k, v)}</span>])} /> : <Skeleton className="h-32" />}
         </Card>
         <Card flush title="Newest customers" action={<Link href="/admin/customers" className="link text-sm">All</Link>}>
           <Table label="Newest customers" rows={customers.data?.data} error={customers.error} id={(c) => c.user.id} empty={<Empty title="No customers yet" />} columns={[
