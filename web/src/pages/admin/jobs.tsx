@@ -22,7 +22,7 @@ export default function Jobs() {
   const [kind, setKind] = useParam('kind');
   const [, go] = useLocation();
   const list = useList<Job>('/api/admin/jobs', { state, kind: useLate(kind.trim()) });
-  const choices = ['running', 'sleeping', 'retrying', 'needs_attention', 'done', 'failed', 'cancelled'].map((s) => ({ value: s, label: jobStates[s]![0] }));
+  const choices = ['scheduled', 'running', 'sleeping', 'retrying', 'needs_attention', 'done', 'cancelled'].map((s) => ({ value: s, label: jobStates[s]![0] }));
   return (
     <>
       <PageHeader title="Jobs" note="What the house does by itself: mails, expiries, keys at providers. Each step is done once, whatever crashes." />
