@@ -161,7 +161,11 @@ CONTROL_ASK(control_auth_token)
     x.code = form(r, reply->arena, STR("device_code"));
     if (x.code.n == 0)
         return oauth_no(reply, "invalid_request", "device_code is missing.");
-    enum err e = store_write(c->store, poll, &x);
+    enum err e = control_brake(c, reply, IDENTITY_BRAKE_DEVICE, r->peer);
+    if (e == OK)
+        e = store_write(c->store, poll, &x);
+    if (e == OK) /* a code that exists: its device asks as often as it is told */
+        identity_brake_good(c->identity, IDENTITY_BRAKE_DEVICE, r->peer);
     if (e == ERR_NOT_FOUND)
         return oauth_no(reply, "invalid_grant", "There is no such device code (any more).");
     if (e != OK)

@@ -17,9 +17,25 @@ struct login {
     struct identity_profile p;
     struct str code;
     char phc[IDENTITY_PHC_MAX]; /* "": the one that is there stays */
+    struct str before; /* the browser's session until now */
     int64_t now_us;
     struct control_sign_in in;
 };
+
+/* A browser has one session: that which it had ends. */
+static enum err end_before(const struct login *l, struct store_conn *conn)
+{
+    struct identity_session s;
+    struct arena a;
+    if (l->before.n == 0 || !l->in.cookie)
+        return OK;
+    arena_init(&a, 1024, 16u * 1024);
+    enum err e = identity_session_find(l->c->identity, conn, &a, l->before, l->now_us, &s);
+    if (e == OK)
+        e = identity_session_end_in(conn, s.user, s.session);
+    arena_fini(&a);
+    return e == ERR_SESSION_EXPIRED || e == ERR_FORBIDDEN || e == ERR_NOT_FOUND ? OK : e;
+}
 
 static enum err log_in(struct store_conn *conn, void *arg)
 {
@@ -31,6 +47,8 @@ static enum err log_in(struct store_conn *conn, void *arg)
         e = OK; /* it was taken away meanwhile */
     if (e == OK && l->phc[0] != '\0')
         e = identity_password_set_in(conn, l->p.user, str_c(l->phc));
+    if (e == OK)
+        e = end_before(l, conn);
     return e == OK ? control_sign_in_in(l->c, conn, l->r, l->now_us, &l->in) : e;
 }
 
@@ -113,6 +131,7 @@ CONTROL_ASK(control_auth_login)
         e = control_brake(c, reply, IDENTITY_BRAKE_ACCOUNT, key);
     if (e == OK)
         e = check_login(&l, reply, email, password);
+    l.before = control_cookie(c, r, "session");
     l.in = (struct control_sign_in){.user = l.p.user, .cookie = str_eq(transport, STR("cookie"))};
     if (e == OK)
         e = store_write(c->store, log_in, &l);

@@ -221,7 +221,7 @@ static enum err check_mail(struct http_reply *reply)
     return OK;
 }
 
-/* For routes that mail without credentials. */
+/* For routes that mail or write without credentials. */
 static enum err may_ask(struct control *c, const struct http_request *r, struct http_reply *reply)
 {
     enum err e = control_json_only(r);
@@ -392,7 +392,7 @@ CONTROL_ASK(control_auth_verify)
     struct verifying v = {.c = c, .r = r, .reply = reply, .now_us = who->now_us};
     const struct control_field fields[] = {
         {.name = "token", .kind = CONTROL_TEXT, .to = &v.token, .required = true}};
-    enum err e = control_json_only(r);
+    enum err e = may_ask(c, r, reply);
     if (e == OK)
         e = CONTROL_BODY_READ(r, reply, fields);
     v.browser = control_cookie(c, r, "browser");

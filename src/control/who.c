@@ -83,7 +83,7 @@ static bool is_write(const struct http_request *r)
 
 struct seen {
     struct control *c;
-    struct id session;
+    struct identity_session session; /* its texts are not looked at */
     int64_t now_us;
     char text[IDENTITY_SESSION_TEXT_MAX];
 };
@@ -91,13 +91,13 @@ struct seen {
 static enum err write_seen(struct store_conn *conn, void *arg)
 {
     struct seen *s = arg;
-    return identity_session_touch_in(s->c->identity, conn, s->session, s->now_us, NULL);
+    return identity_session_touch_in(s->c->identity, conn, &s->session, s->now_us, NULL);
 }
 
 static enum err write_rotated(struct store_conn *conn, void *arg)
 {
     struct seen *s = arg;
-    return identity_session_touch_in(s->c->identity, conn, s->session, s->now_us, s->text);
+    return identity_session_touch_in(s->c->identity, conn, &s->session, s->now_us, s->text);
 }
 
 static void seen_written(void *arg, enum err e)
@@ -115,14 +115,14 @@ static void touch(struct control *c, const struct identity_session *s, int64_t n
     if (!identity_session_is_stale(s, now_us))
         return;
     if (s->rotate) {
-        struct seen now = {.c = c, .session = s->session, .now_us = now_us};
+        struct seen now = {.c = c, .session = *s, .now_us = now_us};
         if (store_write(c->store, write_rotated, &now) == OK && now.text[0] != '\0')
             control_cookie_set(c, now.text, reply);
         mem_wipe(now.text, sizeof(now.text));
         return;
     }
     struct seen *later = mem_zalloc(sizeof(*later));
-    *later = (struct seen){.c = c, .session = s->session, .now_us = now_us};
+    *later = (struct seen){.c = c, .session = *s, .now_us = now_us};
     store_write_later(c->store, write_seen, seen_written, later);
 }
 

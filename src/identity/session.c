@@ -123,7 +123,11 @@ static enum err read_session(const struct identity *identity, struct arena *a,
                                      .created_us = store_i64(q, 11),
                                      .seen_us = store_i64(q, 13)};
     ret->expires_us = ends_at(identity, ret->created_us, ret->seen_us);
-    ret->rotate = ret->cookie && !is_old && store_i64(q, 12) + ROTATE_US <= wall_us;
+    memcpy(ret->mac, mac, CRYPTO_HASH_LEN);
+    bool open = store_i64(q, 14) == INT64_MAX; /* rotated, and the new token has not come yet */
+    ret->settle = open && !is_old;
+    ret->rotate = ret->cookie && (is_old ? open && store_i64(q, 12) + OLD_GOOD_US < wall_us
+                                         : store_i64(q, 12) + ROTATE_US <= wall_us);
     if (store_i64(q, 9) != 0 || ret->expires_us <= wall_us ||
         (is_old && store_i64(q, 14) <= wall_us))
         return ERR_SESSION_EXPIRED;
@@ -156,23 +160,25 @@ enum err identity_session_find(struct identity *identity, struct store_conn *con
 
 bool identity_session_is_stale(const struct identity_session *s, int64_t wall_us)
 {
-    return s->rotate || s->seen_us + SEEN_US <= wall_us;
+    return s->rotate || s->settle || s->seen_us + SEEN_US <= wall_us;
 }
 
 enum err identity_session_touch_in(struct identity *identity, struct store_conn *conn,
-                                   struct id session, int64_t wall_us,
+                                   const struct identity_session *session, int64_t wall_us,
                                    char ret_text[IDENTITY_SESSION_TEXT_MAX])
 {
     char id[ID_TEXT_MAX];
-    struct str s = id_text("sess_", session, id);
+    struct str s = id_text("sess_", session->session, id);
     if (ret_text == NULL)
-        return store_run(conn, SQL_SESSION_SEEN, NULL, "ti", s, wall_us);
+        return session->settle ? store_run(conn, SQL_SESSION_SETTLE, NULL, "tii", s,
+                                           wall_us + OLD_GOOD_US, wall_us)
+                               : store_run(conn, SQL_SESSION_SEEN, NULL, "ti", s, wall_us);
     uint8_t mac[CRYPTO_HASH_LEN];
     int64_t changed = 0;
     make_token(identity, ret_text, mac);
     /* Of several requests at once one rotates; a minute's distance keeps the others from it. */
-    enum err e = store_run(conn, SQL_SESSION_ROTATE, &changed, "tbiii", s, mac_str(mac),
-                           wall_us + OLD_GOOD_US, wall_us, wall_us - OLD_GOOD_US);
+    enum err e = store_run(conn, SQL_SESSION_ROTATE, &changed, "tbibii", s, mac_str(session->mac),
+                           INT64_MAX, mac_str(mac), wall_us, wall_us - OLD_GOOD_US);
     if (e == OK && changed == 0)
         ret_text[0] = '\0';
     return e;

@@ -7,7 +7,8 @@
  * Units: µs.
  * Errors: SESSION_EXPIRED (no such session any more: ended, idle for too long, too old), NOT_FOUND.
  * Always: a token has 256 random bits and is stored as a keyed hash; what was ended is refused from
- * the next request on; a rotated token is good for a minute more, for what was on its way. */
+ * the next request on; a rotated token is good until the new one is used, and for a minute more,
+ * for what was on its way. */
 #ifndef IDENTITY_SESSION_H
 #define IDENTITY_SESSION_H
 
@@ -39,6 +40,8 @@ struct identity_session {
     bool is_operator, cookie;
     int64_t created_us, seen_us, expires_us;
     bool rotate; /* it is time for another token */
+    bool settle; /* the new token has come for the first time */
+    uint8_t mac[CRYPTO_HASH_LEN]; /* of the token that came */
 };
 /* SESSION_EXPIRED; FORBIDDEN for a suspended user. Who is no member of his current team any more is
  * in his personal one. */
@@ -52,7 +55,7 @@ bool identity_session_is_stale(const struct identity_session *s, int64_t wall_us
 /* Seen now. With `ret_text` the token is another one from here on, too (empty: another
  * request was quicker). */
 MUST enum err identity_session_touch_in(struct identity *identity, struct store_conn *conn,
-                                        struct id session, int64_t wall_us,
+                                        const struct identity_session *s, int64_t wall_us,
                                         char ret_text[IDENTITY_SESSION_TEXT_MAX]);
 /* NOT_FOUND unless the session's user is a member of the team. */
 MUST enum err identity_session_team_set_in(struct store_conn *conn, struct id session,

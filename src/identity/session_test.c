@@ -48,13 +48,14 @@ static enum err play_life(struct store_conn *conn, void *arg)
     must(found(conn, "ses_", KIT_NOW, &s) == ERR_SESSION_EXPIRED);
     /* Idle for seven days: over; seen meanwhile: not. */
     must(found(conn, text, KIT_NOW + 7 * DAY, &s) == ERR_SESSION_EXPIRED);
-    must(identity_session_touch_in(ID, conn, id, KIT_NOW + 6 * DAY, NULL) == OK);
+    must(found(conn, text, KIT_NOW, &s) == OK);
+    must(identity_session_touch_in(ID, conn, &s, KIT_NOW + 6 * DAY, NULL) == OK);
     must(found(conn, text, KIT_NOW + 7 * DAY, &s) == OK);
     must(identity_session_is_stale(&s, KIT_NOW + 7 * DAY));
     must(!identity_session_is_stale(&s, s.seen_us + 1) || s.rotate);
     /* Thirty days: over in any case. */
     for (int d = 6; d < 30; d += 6)
-        must(identity_session_touch_in(ID, conn, id, KIT_NOW + d * DAY, NULL) == OK);
+        must(identity_session_touch_in(ID, conn, &s, KIT_NOW + d * DAY, NULL) == OK);
     must(found(conn, text, KIT_NOW + 30 * DAY - 1, &s) == OK);
     must(found(conn, text, KIT_NOW + 30 * DAY, &s) == ERR_SESSION_EXPIRED);
     must(identity_expire_in(ID, conn, KIT_NOW + 29 * DAY) == OK);
@@ -64,22 +65,38 @@ static enum err play_life(struct store_conn *conn, void *arg)
     return OK;
 }
 
+static enum err touch(struct store_conn *conn, const struct identity_session *s, int64_t at,
+                      char *text)
+{
+    return identity_session_touch_in(ID, conn, s, at, text);
+}
+
 static enum err play_rotation(struct store_conn *conn, void *arg)
 {
     const struct identity_user *u = arg;
     char text[IDENTITY_SESSION_TEXT_MAX], next[IDENTITY_SESSION_TEXT_MAX],
         late[IDENTITY_SESSION_TEXT_MAX], csrf[2][IDENTITY_CSRF_TEXT_MAX];
-    struct identity_session s;
-    int64_t half = KIT_NOW + 12 * US_PER_HOUR;
+    struct identity_session s, other;
+    int64_t half = KIT_NOW + 12 * US_PER_HOUR, minute = 60 * US_PER_S;
     struct id id = start(conn, u->user, true, "x", text);
     identity_csrf(ID, id, csrf[0]);
+    must(found(conn, text, half - 1, &s) == OK && !s.rotate);
     must(found(conn, text, half, &s) == OK && s.rotate);
-    must(identity_session_touch_in(ID, conn, id, half, next) == OK && next[0] != '\0');
+    must(touch(conn, &s, half, next) == OK && next[0] != '\0');
     /* Another request at the same time keeps what the first one made. */
-    must(identity_session_touch_in(ID, conn, id, half, late) == OK && late[0] == '\0');
-    must(found(conn, next, half, &s) == OK && !s.rotate);
-    must(found(conn, text, half + 59 * US_PER_S, &s) == OK && !s.rotate);
-    must(found(conn, text, half + 60 * US_PER_S, &s) == ERR_SESSION_EXPIRED);
+    must(touch(conn, &s, half, late) == OK && late[0] == '\0');
+    must(found(conn, text, half + minute, &other) == OK && !other.rotate);
+    /* The answer was lost: the old token is good, and gets another new one in its time. */
+    must(found(conn, text, half + minute + 1, &other) == OK && other.rotate && !other.settle);
+    must(touch(conn, &other, half + minute + 1, late) == OK && late[0] != '\0');
+    must(found(conn, next, half + minute + 1, &s) == ERR_SESSION_EXPIRED);
+    /* The new one is used: the old one has a minute left. */
+    must(found(conn, late, half + 2 * minute, &s) == OK && s.settle && !s.rotate);
+    must(touch(conn, &s, half + 2 * minute, NULL) == OK);
+    must(found(conn, late, half + 2 * minute, &s) == OK && !s.settle);
+    must(found(conn, text, half + 3 * minute - 1, &s) == OK && !s.rotate);
+    must(found(conn, text, half + 3 * minute, &s) == ERR_SESSION_EXPIRED);
+    must(found(conn, late, half + 3 * minute, &s) == OK);
     identity_csrf(ID, s.session, csrf[1]);
     must(strcmp(csrf[0], csrf[1]) == 0); /* open pages go on */
     must(identity_session_end_in(conn, u->user, id) == OK);

@@ -45,6 +45,13 @@ test('a stranger becomes a customer: sign-up, mail, credit, key, call', async ()
 test('the same browser is signed in by the link', async () => {
   const p = await new Person(house).signUp();
   assert.equal((await p.get('/api/auth/sessions')).json.data.length, 1);
+  const before = p.cookies.get('tollgate_session');
+  assert.equal((await p.login()).status, 200);
+  assert.equal((await p.get('/api/auth/sessions')).json.data.length, 1); // a browser has one
+  const old = new Person(house);
+  old.cookies.set('tollgate_session', before);
+  wrong(await old.get('/api/me'), 401, 'session_expired');
+  assert.equal(old.cookies.size, 0); // and is told to forget it
 });
 
 test('no answer tells whether an address has an account', async () => {

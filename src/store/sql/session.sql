@@ -19,9 +19,13 @@ WHERE s.mac = $1 OR s.old_mac = $1;
 -- name: SESSION_SEEN
 UPDATE session SET seen_us = $2 WHERE id = $1 AND seen_us < $2;
 
+-- The token that came stays good until the next one is used: its answer may be lost.
 -- name: SESSION_ROTATE
-UPDATE session SET old_mac = mac, old_until_us = $3, mac = $2, rotated_us = $4, seen_us = $4
-WHERE id = $1 AND rotated_us < $5;
+UPDATE session SET old_mac = $2, old_until_us = $3, mac = $4, rotated_us = $5, seen_us = $5
+WHERE id = $1 AND rotated_us < $6 AND (mac = $2 OR old_mac = $2);
+
+-- name: SESSION_SETTLE
+UPDATE session SET old_until_us = $2, seen_us = $3 WHERE id = $1 AND old_until_us > $2;
 
 -- name: SESSION_TEAM_SET
 UPDATE session SET team_id = $3 WHERE id = $1 AND user_id = $2
