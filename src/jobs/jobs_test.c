@@ -223,6 +223,15 @@ static int end(void **state)
     return 0;
 }
 
+/* Skipped where there is no PostgreSQL. */
+static struct world *world_of(void **state)
+{
+    if (*state == NULL)
+        skip();
+    must(*state != NULL); /* skip() does not come back */
+    return *state;
+}
+
 struct put {
     struct world *w;
     struct jobs_spec spec;
@@ -316,9 +325,7 @@ static enum err cancel(struct world *w, struct id run)
 
 static void runs_if_and_only_if_committed(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct put p = {.w = w, .spec = {.kind = "write", .input = STR("x")}, .fail = true};
     assert_int_equal(store_write(w->store, put_in, &p), ERR_CONFLICT);
     work_until(w, T0);
@@ -334,9 +341,7 @@ static void runs_if_and_only_if_committed(void **state)
 
 static void same_key_is_the_same_run(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id a = put(w, "write", "order-1", "x"), b = put(w, "write", "order-1", "y");
     assert_true(id_eq(a, b));
     assert_false(id_eq(a, put(w, "secret", "order-1", "x")));
@@ -350,9 +355,7 @@ static void same_key_is_the_same_run(void **state)
 
 static void waits_and_gives_up_loudly(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->mood = BUSY_429;
     w->retry_us = 77 * US_PER_S;
     struct id run = put(w, "write", "", "x");
@@ -380,9 +383,7 @@ static void waits_and_gives_up_loudly(void **state)
 
 static void refusal_is_not_tried_again(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->mood = REFUSES;
     struct id run = put(w, "write", "", "x");
     work_until(w, T0 + US_PER_HOUR - 1);
@@ -394,9 +395,7 @@ static void refusal_is_not_tried_again(void **state)
 
 static void unknown_is_asked_for(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->mood = TIMES_OUT_AFTER;
     struct id a = put(w, "write", "", "x");
     work_until(w, T0);
@@ -420,9 +419,7 @@ static void unknown_is_asked_for(void **state)
 
 static void sleeps_without_attempts(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id run = put(w, "doze", "", "");
     work_until(w, T0 + US_PER_HOUR - 1);
     check_state(w, run, "sleeping");
@@ -435,9 +432,7 @@ static void sleeps_without_attempts(void **state)
 
 static void result_that_cannot_be_kept(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->refuse_result = true;
     struct id run = put(w, "write", "", "x");
     work_until(w, T0);
@@ -455,9 +450,7 @@ static void result_that_cannot_be_kept(void **state)
 
 static void cancelled_while_waiting(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id run = put(w, "write", "", "x");
     assert_int_equal(cancel(w, run), OK);
     check_state(w, run, "cancelled");
@@ -468,9 +461,7 @@ static void cancelled_while_waiting(void **state)
 
 static void cancelled_while_running(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->cancel_while = put(w, "write", "", "x");
     work_until(w, T0);
     check_state(w, w->cancel_while, "cancelled");
@@ -481,9 +472,7 @@ static void cancelled_while_running(void **state)
 
 static void cancelled_while_unknown(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     w->mood = TIMES_OUT_AFTER;
     struct id run = put(w, "write", "", "x");
     work_until(w, T0);
@@ -515,9 +504,7 @@ static void drop(struct jobs_taken *t)
 
 static void late_worker_changes_nothing(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id run = put(w, "write", "", "x");
     bool worked;
     int64_t next_us;
@@ -560,18 +547,14 @@ static void death(struct world *w, bool after_call)
 
 static void death_is_survived(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     death(w, false);
     death(w, true);
 }
 
 static void poison_is_set_aside(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id run = put(w, "doze", "", "");
     for (int i = 0; i < JOBS_ATTEMPTS_MAX; i++) {
         drop(take(w));
@@ -586,9 +569,7 @@ static void poison_is_set_aside(void **state)
 
 static void unknown_kind_is_set_aside(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id run = put(w, "doze", "", "");
     end_boot(w);
     doze_kind.name = "renamed";
@@ -607,9 +588,7 @@ static void unknown_kind_is_set_aside(void **state)
 
 static void recurs(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     end_boot(w);
     boot(w, 0, true);
     work_until(w, T0 + 59 * 60 * US_PER_S);
@@ -639,9 +618,7 @@ static int64_t count_where_input(struct world *w, struct id run)
 
 static void secrets_are_forgotten(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id done = put(w, "secret", "", "token"), kept = put(w, "write", "", "token");
     struct id gone = put(w, "secret", "gone", "token");
     assert_int_equal(cancel(w, gone), OK);
@@ -653,9 +630,7 @@ static void secrets_are_forgotten(void **state)
 
 static void finished_runs_go(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     struct id sad;
     for (int i = 0; i < 30; i++)
         put(w, "write", "", "x");
@@ -689,9 +664,7 @@ static void finished_runs_go(void **state)
 
 static void threads_do_everything_once(void **state)
 {
-    struct world *w = *state;
-    if (w == NULL)
-        skip();
+    struct world *w = world_of(state);
     end_boot(w);
     boot(w, 4, false);
     for (int i = 0; i < 60; i++)
