@@ -364,6 +364,17 @@ static void alert(struct buf *b, const char *code, const char *message)
     buf_byte(b, '}');
 }
 
+static bool jobs_wait_for_somebody(struct control *c)
+{
+    struct store_conn *conn = NULL;
+    struct jobs_counts n = {0};
+    if (store_reader_begin(c->store, &conn) != OK)
+        return false;
+    enum err e = jobs_count(conn, &n);
+    store_reader_end(&conn);
+    return e == OK && n.needs_attention != 0;
+}
+
 static void alerts_json(struct control *c, const struct ledger_counts *l, int64_t unresolved,
                         struct buf *b)
 {
@@ -373,6 +384,8 @@ static void alerts_json(struct control *c, const struct ledger_counts *l, int64_
         alert(b, "disk_full", "The disk is full: new calls are refused until there is room.");
     if (!mail_is_configured(c->mail))
         alert(b, "no_smtp", "No mail server is configured: mails wait until [smtp] url is set.");
+    if (jobs_wait_for_somebody(c))
+        alert(b, "jobs", "There are jobs that need attention: mails, keys at a provider.");
     if (unresolved > 0)
         alert(b, "unresolved",
               "There are calls whose outcome nobody saw: tollgate ledger "
