@@ -126,7 +126,7 @@ REPLAYS   := $(foreach r,$(if $(ROOM),$(ROOM),$(ROOMS)),$(REPLAY_$r))
 
 .PHONY: all lib unit unit-build fuzz-replay fuzz-replay-build fuzz scenarios clients browser \
         screenshots torture \
-        soak bench san tsan lint tidy run test suites faults format clean help FORCE
+        soak bench bench-console san tsan lint tidy run test suites faults format clean help FORCE
 all: $(LIBS) $(PROGRAMS)
 
 # One room only: make lib ROOM=base.
@@ -263,6 +263,8 @@ faults:
 bench: all
 	@tools/deps bench
 	@$(PROGS) bench/run
+bench-console: all
+	@$(PROGS) node bench/console.mjs
 
 # The suites named, built first as each needs it.
 SUITES ?= tidy tidy-test unit fuzz-replay scenarios clients browser torture
@@ -325,6 +327,7 @@ help:
 #: make torture                killed at the n-th commit, write, allocation; then audited
 #: make soak S=3600            load and kills for S seconds
 #: make bench                  the scorecard against nginx
+#: make bench-console          what the console waits for, with ten million calls
 #: make san, make tsan         the suites under ASan+UBSan, under TSan
 #: make lint                   clang, clang-format, clang-tidy
 #: make tidy                   the house's rules

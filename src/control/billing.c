@@ -238,7 +238,7 @@ CONTROL_ASK(control_billing_transactions)
     s.list = mem_array(s.max, sizeof(*s.list));
     e = ledger_moves(conn, who->team, p.end_us, most, add_move, &s);
     if (e == OK)
-        e = past_days(conn, who->team, p.start_us / US_PER_HOUR, days_end * 24, most, add_day, &s);
+        e = past_days(conn, who->team, p.start_us / US_PER_DAY, days_end, most, add_day, &s);
     store_reader_end(&conn);
     if (e == OK)
         entries_json(&s, limit, &reply->body);

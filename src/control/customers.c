@@ -32,7 +32,7 @@ static void person_json(struct showing *s, const struct identity_person *p)
 {
     struct buf *b = s->out;
     struct past_sums spent = {0};
-    int64_t to = s->now_us / US_PER_HOUR + 1, last_us = 0;
+    int64_t to = (s->now_us / US_PER_DAY + 1) * HOURS_A_DAY, last_us = 0;
     const struct ledger_account *a = ledger_find(s->c->ledger, p->team);
     s->err = past_sums_read(s->conn, p->team, to - SPENT_DAYS * HOURS_A_DAY, to, &spent);
     if (s->err == OK)

@@ -8,7 +8,6 @@
 #include "identity/people.h"
 
 #define TRY_DAYS 7
-#define HOURS_A_DAY 24
 
 /* ---- margin ---- */
 
@@ -78,8 +77,8 @@ CONTROL_ASK(control_admin_margin)
         return e;
     buf_add(s.out, STR("{\"data\":["));
     /* Names are looked up behind the rows, by another statement of the same connection. */
-    e = past_margins(s.conn, s.by_team, p.start_us / US_PER_HOUR,
-                     (p.end_us + US_PER_HOUR - 1) / US_PER_HOUR, add_earning, &s);
+    e = past_margins(s.conn, s.by_team, p.start_us / US_PER_DAY,
+                     (p.end_us + US_PER_DAY - 1) / US_PER_DAY, add_earning, &s);
     store_reader_end(&s.conn);
     buf_add(s.out, STR("],\"total\":{"));
     sums_json(s.out, s.requests, s.charge, s.cost);
@@ -170,7 +169,7 @@ CONTROL_ASK(control_admin_rule_try)
 {
     struct trial t = {.rule = {.id = INT64_MAX, .pattern = STR("")}};
     struct store_conn *conn = NULL;
-    int64_t to = who->now_us / US_PER_HOUR + 1;
+    int64_t to = who->now_us / US_PER_DAY + 1;
     enum err e = rule_read(r, reply, &t.rule);
     if (e == OK)
         e = ledger_settled_up(c->ledger);
@@ -180,7 +179,7 @@ CONTROL_ASK(control_admin_rule_try)
         return e;
     buf_init(&t.by_model, 8u << 20);
     t.snapshot = catalog_ref(c->catalog);
-    e = past_models(conn, to - TRY_DAYS * HOURS_A_DAY, to, try_model, &t);
+    e = past_models(conn, to - TRY_DAYS, to, try_model, &t);
     catalog_unref(&t.snapshot);
     store_reader_end(&conn);
     struct buf *b = &reply->body;

@@ -3,11 +3,27 @@
 
 #include "gateway/steps.h"
 
+#define DAY INT64_C(24)
+
+bool past_is_days(int64_t from_hour, int64_t to_hour, int64_t now_us)
+{
+    return from_hour % DAY == 0 && (to_hour % DAY == 0 || to_hour > now_us / US_PER_HOUR);
+}
+
+static int64_t day_above(int64_t hour)
+{
+    return (hour + DAY - 1) / DAY;
+}
+
 enum err past_sums_read(struct store_conn *conn, struct id team, int64_t from_hour, int64_t to_hour,
                         struct past_sums *ret)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_USAGE_SUMS, &q, "bii", id_bytes(&team), from_hour, to_hour);
+    bool days = past_is_days(from_hour, to_hour, clock_wall_us());
+    enum err e = days ? store_start(conn, SQL_USAGE_DAY_SUMS, &q, "bii", id_bytes(&team),
+                                    from_hour / DAY, day_above(to_hour))
+                      : store_start(conn, SQL_USAGE_SUMS, &q, "bii", id_bytes(&team), from_hour,
+                                    to_hour);
     if (e == OK)
         e = store_step(q);
     if (e == OK)
@@ -21,8 +37,11 @@ enum err past_series(struct store_conn *conn, struct id team, int64_t from_hour,
                      int64_t bucket_hours, past_point_f fn, void *arg)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_USAGE_SERIES, &q, "biii", id_bytes(&team), from_hour,
-                             to_hour, bucket_hours);
+    bool days = bucket_hours == DAY && past_is_days(from_hour, to_hour, clock_wall_us());
+    enum err e = days ? store_start(conn, SQL_USAGE_DAY_SERIES, &q, "bii", id_bytes(&team),
+                                    from_hour / DAY, day_above(to_hour))
+                      : store_start(conn, SQL_USAGE_SERIES, &q, "biii", id_bytes(&team), from_hour,
+                                    to_hour, bucket_hours);
     while (e == OK && (e = store_step(q)) == OK) {
         struct past_point p = {.hour = store_i64(q, 0),
                                .key = id_of_bytes(store_str(q, 1)),
@@ -35,11 +54,11 @@ enum err past_series(struct store_conn *conn, struct id team, int64_t from_hour,
     return e == ERR_END ? OK : e;
 }
 
-enum err past_days(struct store_conn *conn, struct id team, int64_t from_hour, int64_t to_hour,
+enum err past_days(struct store_conn *conn, struct id team, int64_t from_day, int64_t to_day,
                    int64_t limit, past_day_f fn, void *arg)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_USAGE_DAYS, &q, "biii", id_bytes(&team), from_hour, to_hour,
+    enum err e = store_start(conn, SQL_USAGE_DAYS, &q, "biii", id_bytes(&team), from_day, to_day,
                              limit);
     while (e == OK && (e = store_step(q)) == OK) {
         struct past_day d = {store_i64(q, 0), store_i64(q, 1), store_nano(q, 2)};
@@ -114,12 +133,12 @@ enum err past_last_call(struct store_conn *conn, struct id team, int64_t *ret_us
     return e == ERR_END ? OK : e;
 }
 
-enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_hour, int64_t to_hour,
+enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_day, int64_t to_day,
                       past_margin_f fn, void *arg)
 {
     struct store_query *q = NULL;
     enum err e = store_start(conn, by_team ? SQL_MARGIN_BY_TEAM : SQL_MARGIN_BY_MODEL, &q, "ii",
-                             from_hour, to_hour);
+                             from_day, to_day);
     while (e == OK && (e = store_step(q)) == OK) {
         struct past_margin m = {
             .requests = store_i64(q, 1), .charge = store_nano(q, 2), .cost = store_nano(q, 3)};
@@ -133,11 +152,11 @@ enum err past_margins(struct store_conn *conn, bool by_team, int64_t from_hour, 
     return e == ERR_END ? OK : e;
 }
 
-enum err past_models(struct store_conn *conn, int64_t from_hour, int64_t to_hour, past_model_f fn,
+enum err past_models(struct store_conn *conn, int64_t from_day, int64_t to_day, past_model_f fn,
                      void *arg)
 {
     struct store_query *q = NULL;
-    enum err e = store_start(conn, SQL_USAGE_OF_MODELS, &q, "ii", from_hour, to_hour);
+    enum err e = store_start(conn, SQL_USAGE_OF_MODELS, &q, "ii", from_day, to_day);
     while (e == OK && (e = store_step(q)) == OK) {
         struct past_model m = {store_str(q, 0), store_i64(q, 1),  store_i64(q, 2), store_i64(q, 3),
                                store_i64(q, 4), store_nano(q, 5), store_nano(q, 6)};

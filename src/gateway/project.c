@@ -74,9 +74,16 @@ static enum err flush(void *gateway, struct store_conn *conn)
     struct rollup *r = ((struct gateway *)gateway)->rollup;
     for (size_t i = 0; i < r->n; i++) {
         const struct sum *s = &r->slot[r->used[i]];
+        int64_t day = s->hour / 24;
         store_put(conn, SQL_USAGE_HOUR_ADD, "bibtiiiiinn", id_bytes(&s->team), s->hour,
                   id_bytes(&s->key), s->model, s->requests, s->failed, s->input, s->output,
                   s->cache_read, s->charge, s->cost);
+        store_put(conn, SQL_USAGE_DAY_ADD, "bibtiiiin", id_bytes(&s->team), day, id_bytes(&s->key),
+                  s->model, s->requests, s->failed, s->input, s->output, s->charge);
+        store_put(conn, SQL_SALES_DAY_ADD, "itiiiinn", day, s->model, s->requests, s->input,
+                  s->output, s->cache_read, s->charge, s->cost);
+        store_put(conn, SQL_TEAM_DAY_ADD, "ibinn", day, id_bytes(&s->team), s->requests, s->charge,
+                  s->cost);
     }
     clear(r);
     return OK;

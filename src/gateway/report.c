@@ -1,11 +1,14 @@
 /* What is read of the past: one generation, a team's usage, calls without a known outcome, and the
  * proof that usage and ledger agree. Slow lane. */
 #include "base/clock.h"
+#include "gateway/past.h"
 #include "gateway/steps.h"
 
 #include <stdatomic.h>
 
 #define DAYS_MAX 3660
+/* An end that is no longer ago than this is meant as "until now". */
+#define NOW_US (5 * US_PER_S)
 
 static void member_id(struct buf *b, const char *name, const char *prefix, struct str bytes)
 {
@@ -152,13 +155,17 @@ static enum err by_model(struct store_conn *conn, struct id team, int64_t start_
                          int64_t now_us, struct gateway_usage_sums *all, struct buf *b)
 {
     struct store_query *q = NULL;
-    bool hours = start_us % US_PER_HOUR == 0 && (end_us % US_PER_HOUR == 0 || end_us >= now_us);
+    bool hours = start_us % US_PER_HOUR == 0 &&
+                 (end_us % US_PER_HOUR == 0 || end_us >= now_us - NOW_US);
     struct id first = id_from(start_us), behind = id_from(end_us);
     int64_t end_hour = (end_us + US_PER_HOUR - 1) / US_PER_HOUR;
-    enum err e = hours ? store_start(conn, SQL_USAGE_BY_MODEL, &q, "bii", id_bytes(&team),
-                                     start_us / US_PER_HOUR, end_hour)
-                       : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bbb", id_bytes(&team),
-                                     id_bytes(&first), id_bytes(&behind));
+    bool days = hours && past_is_days(start_us / US_PER_HOUR, end_hour, now_us);
+    enum err e = days    ? store_start(conn, SQL_USAGE_DAY_BY_MODEL, &q, "bii", id_bytes(&team),
+                                       start_us / US_PER_DAY, (end_hour + 23) / 24)
+                 : hours ? store_start(conn, SQL_USAGE_BY_MODEL, &q, "bii", id_bytes(&team),
+                                       start_us / US_PER_HOUR, end_hour)
+                         : store_start(conn, SQL_USAGE_BY_MODEL_EXACT, &q, "bbb", id_bytes(&team),
+                                       id_bytes(&first), id_bytes(&behind));
     buf_byte(b, '[');
     while (e == OK && (e = store_step(q)) == OK) {
         struct gateway_usage_sums s = {store_i64(q, 1), store_i64(q, 2), store_i64(q, 3),
@@ -281,13 +288,14 @@ static enum err next_sum(struct store_query *q, struct team_sum *s)
     return e == ERR_END ? OK : e;
 }
 
-static void differs(struct buf *report, const struct team_sum *a, const struct team_sum *b)
+static void differs(struct buf *report, const struct team_sum *a, const struct team_sum *b,
+                    const char *sums)
 {
     char text[ID_TEXT_MAX];
     struct id id = id_of_bytes(a->there ? a->team : b->team);
-    buf_printf(report, "usage of %s: %lld lines, %lld nano-dollars; its hours say %lld, %lld\n",
+    buf_printf(report, "usage of %s: %lld lines, %lld nano-dollars; its %s say %lld, %lld\n",
                id_text("team_", id, text).p, (long long)(a->there ? a->lines : 0),
-               (long long)(a->there ? a->amount : 0), (long long)(b->there ? b->lines : 0),
+               (long long)(a->there ? a->amount : 0), sums, (long long)(b->there ? b->lines : 0),
                (long long)(b->there ? b->amount : 0));
 }
 
@@ -312,16 +320,16 @@ static enum err lines_against_postings(struct store_conn *conn, uint64_t *mismat
     return e == ERR_END ? OK : e;
 }
 
-/* Lines against hours, team by team; both come sorted by team. */
-static enum err lines_against_hours(struct store_conn *conn, uint64_t *ret_lines,
-                                    uint64_t *ret_mismatches, struct buf *report)
+/* Lines against their sums, team by team; both come sorted by team. */
+static enum err lines_against_sums(struct store_conn *conn, enum sql_id sql, const char *sums,
+                                   uint64_t *ret_lines, uint64_t *mismatches, struct buf *report)
 {
     struct store_query *lines = NULL, *hours = NULL;
     struct team_sum a = {.there = false}, b = {.there = false};
-    uint64_t n = 0, wrong = 0;
+    uint64_t n = 0;
     enum err e = store_start(conn, SQL_USAGE_SUM_BY_TEAM, &lines, "");
     if (e == OK)
-        e = store_start(conn, SQL_USAGE_HOUR_SUM_BY_TEAM, &hours, "");
+        e = store_start(conn, sql, &hours, "");
     if (e == OK)
         e = next_sum(lines, &a);
     if (e == OK)
@@ -330,9 +338,9 @@ static enum err lines_against_hours(struct store_conn *conn, uint64_t *ret_lines
         int order = !a.there ? 1 : !b.there ? -1 : str_cmp(a.team, b.team);
         bool same = order == 0 && a.lines == b.lines && a.amount == b.amount;
         if (!same) {
-            wrong++;
+            (*mismatches)++;
             differs(report, order <= 0 ? &a : &(struct team_sum){.there = false},
-                    order >= 0 ? &b : &(struct team_sum){.there = false});
+                    order >= 0 ? &b : &(struct team_sum){.there = false}, sums);
         }
         n += order <= 0 ? (uint64_t)a.lines : 0;
         if (order <= 0)
@@ -343,7 +351,6 @@ static enum err lines_against_hours(struct store_conn *conn, uint64_t *ret_lines
     store_finish(&lines);
     store_finish(&hours);
     *ret_lines = n;
-    *ret_mismatches = wrong;
     return e;
 }
 
@@ -352,7 +359,10 @@ enum err gateway_usage_verify(struct gateway *g, struct store_conn *conn, uint64
 {
     (void)g;
     uint64_t lines = 0, wrong = 0;
-    enum err e = lines_against_hours(conn, &lines, &wrong, report);
+    enum err e = lines_against_sums(conn, SQL_USAGE_HOUR_SUM_BY_TEAM, "hours", &lines, &wrong,
+                                    report);
+    if (e == OK)
+        e = lines_against_sums(conn, SQL_USAGE_DAY_SUM_BY_TEAM, "days", &lines, &wrong, report);
     if (e == OK)
         e = lines_against_postings(conn, &wrong, report);
     *ret_lines = lines;
