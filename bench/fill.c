@@ -87,7 +87,8 @@ static void usage_of(const unsigned char team[16], int64_t rows, int64_t now_us)
     static sqlite3_stmt *line, *hour;
     unsigned char user[16], key[KEYS][16];
     if (line == NULL) {
-        line = prepare("INSERT INTO usage VALUES (?1,?2,?3,?4,?5,'main',200,1,?6,?7,?8,?8,?9,?10,0,x'')");
+        line = prepare(
+            "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,'main',200,1,?6,?7,?8,?8,?9,?10,0,x'')");
         hour = prepare("INSERT INTO usage_hour VALUES (?1,?2,?3,?4,?5,0,?6,?7,0,?8,?8)"
                        " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,"
                        " input_tokens = input_tokens + excluded.input_tokens,"
@@ -135,15 +136,18 @@ static void customer(int n, int64_t keys, int64_t rows, int64_t now_us)
     unsigned char id[16];
     char user_id[40], team_id[40], key_id[40], email[64];
     if (user == NULL) {
-        user = prepare("INSERT INTO app_user (id, email, email_key, is_operator, suspended, created_us,"
-                       " verified_us) VALUES (?1, ?2, ?2, 0, 0, ?3, ?3)");
-        team = prepare("INSERT INTO team (id, name, personal_of, created_us) VALUES (?1, ?2, ?3, ?4)");
+        user = prepare(
+            "INSERT INTO app_user (id, email, email_key, is_operator, suspended, created_us,"
+            " verified_us) VALUES (?1, ?2, ?2, 0, 0, ?3, ?3)");
+        team = prepare(
+            "INSERT INTO team (id, name, personal_of, created_us) VALUES (?1, ?2, ?3, ?4)");
         member = prepare("INSERT INTO member (team_id, user_id, role, created_us)"
                          " VALUES (?1, ?2, 'owner', ?3)");
         account = prepare("INSERT INTO ledger_account VALUES (?1, 0, 0, 0, 0, ?2)");
-        key = prepare("INSERT INTO api_key (id, user_id, team_id, mac, name, display, scopes, models, ips,"
-                      " created_us, expires_us, revoked_us, last_used_us)"
-                      " VALUES (?1, ?2, ?3, ?4, 'key', 'tg_…abcd', 7, '', '', ?5, 0, 0, 0)");
+        key = prepare(
+            "INSERT INTO api_key (id, user_id, team_id, mac, name, display, scopes, models, ips,"
+            " created_us, expires_us, revoked_us, last_used_us)"
+            " VALUES (?1, ?2, ?3, ?4, 'key', 'tg_…abcd', 7, '', '', ?5, 0, 0, 0)");
     }
     int64_t born = now_us - (int64_t)(draw() % 31536000) * 1000000;
     id_make(id, (uint64_t)born / 1000);
@@ -190,7 +194,7 @@ static int64_t option(int argc, char **argv, const char *name, int64_t otherwise
     size_t n = strlen(name);
     for (int i = 3; i < argc; i++)
         if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=')
-            return strtoll(argv[i] + n + 1, NULL, 10);
+            return strtoll(argv[i] + n + 1, NULL, 10); /* tidy: a tool of the bench, without our libraries */
     return otherwise;
 }
 
@@ -200,8 +204,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: fill DB TEAM [customers=N] [keys=N] [rows=N] [heavy=N]\n");
         return 2;
     }
-    int64_t customers = option(argc, argv, "customers", 10000), keys = option(argc, argv, "keys", 1000000),
-            rows = option(argc, argv, "rows", 10000000), heavy = option(argc, argv, "heavy", 1000000);
+    int64_t customers = option(argc, argv, "customers", 10000),
+            keys = option(argc, argv, "keys", 1000000), rows = option(argc, argv, "rows", 10000000),
+            heavy = option(argc, argv, "heavy", 1000000);
     if (sqlite3_open(argv[1], &db) != SQLITE_OK)
         die("open");
     run("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA foreign_keys = 0;"
