@@ -6,6 +6,8 @@
 #include "identity/audit.h"
 #include "identity/team.h"
 
+#define INVITATIONS_MAX 200 /* kept of a team: pending, accepted, expired */
+
 static const char *status_of(const struct identity_invitation *i)
 {
     return i->accepted_us != 0 ? "accepted" : i->open ? "pending" : "expired";
@@ -81,6 +83,23 @@ static void shown_json(struct control_write *w, bool first, struct buf *b)
     buf_add(b, buf_str(&x->shown));
 }
 
+static void count(void *arg, const struct identity_invitation *i)
+{
+    (void)i;
+    ++*(int *)arg;
+}
+
+static enum err has_room(struct control_write *w, struct store_conn *conn)
+{
+    int n = 0;
+    enum err e = identity_invitation_list(conn, w->who->team, STR("\x7F"), INVITATIONS_MAX,
+                                          w->who->now_us, count, &n);
+    if (e != OK || n < INVITATIONS_MAX)
+        return e;
+    w->reply->message = STR("A team keeps at most 200 invitations: delete some first.");
+    return ERR_CONFLICT;
+}
+
 static enum err invite(struct control_write *w, struct store_conn *conn)
 {
     struct inviting *x = w->arg;
@@ -89,9 +108,11 @@ static enum err invite(struct control_write *w, struct store_conn *conn)
     char token[IDENTITY_INVITATION_TEXT_MAX];
     x->spec.by = w->who->user;
     x->spec.team = w->who->team;
-    enum err e = identity_invitation_make_in(w->c->identity, conn, &x->spec, w->who->now_us, x->id,
-                                             token);
-    if (e == ERR_CONFLICT)
+    enum err e = has_room(w, conn);
+    if (e == OK)
+        e = identity_invitation_make_in(w->c->identity, conn, &x->spec, w->who->now_us, x->id,
+                                        token);
+    if (e == ERR_CONFLICT && w->reply->message.n == 0)
         w->reply->message = STR("This address belongs to a member already.");
     if (e == OK)
         e = identity_invitation_by_id(conn, a, str_c(x->id), w->who->now_us, &made);

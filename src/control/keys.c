@@ -11,6 +11,7 @@
 
 #define GRACE_S_MAX (7 * 24 * 3600)
 #define KEY_JSON_MAX (64u * 1024)
+#define KEYS_MAX 500 /* active ones of a team */
 
 enum err control_keys_validate(void *control, const struct http_request *r,
                                struct http_reply *reply)
@@ -556,14 +557,32 @@ static void note_change(struct key_write *k)
     k->w.change = body.n < 4096 ? body : STR("{}");
 }
 
+static void count(void *arg, const struct identity_key_row *row)
+{
+    (void)row;
+    ++*(int *)arg;
+}
+
+static enum err has_room(struct control_write *w, struct store_conn *conn)
+{
+    int n = 0;
+    struct identity_key_query q = {
+        .team = w->who->team, .status = STR("active"), .below = STR("\x7F"), .limit = KEYS_MAX};
+    enum err e = identity_key_page(w->c->identity, conn, &q, w->who->now_us, count, &n);
+    if (e != OK || n < KEYS_MAX)
+        return e;
+    w->reply->message = STR("A team has at most 500 active keys: revoke one first.");
+    return ERR_CONFLICT;
+}
+
 static enum err create(struct control_write *w, struct store_conn *conn)
 {
     struct key_write *k = w->arg;
-    enum err e = OK;
+    enum err e = has_room(w, conn);
     k->spec.user = w->who->user;
     k->spec.team = w->who->team;
     k->spec.cap = (struct id){{0}};
-    if (k->cap_given && !k->cap_null)
+    if (e == OK && k->cap_given && !k->cap_null)
         e = control_cap_set_in(w->c, conn, &k->spec.cap, &k->cap, w->who->now_us);
     if (e == OK)
         e = identity_key_create_in(w->c->identity, conn, &k->spec, w->who->now_us, &k->new_key,

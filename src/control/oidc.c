@@ -61,8 +61,7 @@ static enum err fail(struct control *c, struct http_reply *reply, enum err e)
     else if (e != ERR_DENIED && e != ERR_SESSION_EXPIRED)
         return e;
     char place[64];
-    snprintf(place, sizeof(place), "/sign-in?error=%s",
-             e == ERR_SESSION_EXPIRED ? "expired" : why);
+    snprintf(place, sizeof(place), "/sign-in?error=%s", e == ERR_SESSION_EXPIRED ? "expired" : why);
     return go_to(reply, str_c(c->public_url), str_c(place));
 }
 

@@ -5,6 +5,8 @@
 #include "control/write.h"
 #include "identity/team.h"
 
+#define TEAMS_MAX 50 /* of a user */
+
 /* ---- as JSON ---- */
 
 static void team_json(struct buf *b, const struct identity_team_row *row)
@@ -146,10 +148,21 @@ static void note_change(struct team_write *t)
     t->w.change = body.n != 0 && body.n < 4096 ? body : STR("{}");
 }
 
+static void count(void *arg, const struct identity_team_row *row)
+{
+    (void)row;
+    ++*(int *)arg;
+}
+
 static enum err create(struct control_write *w, struct store_conn *conn)
 {
     struct team_write *t = w->arg;
-    enum err e = identity_team_create_in(conn, t->name, w->who->user, w->who->now_us, &t->team);
+    int n = 0;
+    enum err e = identity_team_list(conn, w->who->user, count, &n);
+    if (e == OK && n >= TEAMS_MAX)
+        e = control_wrong(w->reply, ERR_CONFLICT, "", "Nobody is in more than 50 teams.");
+    if (e == OK)
+        e = identity_team_create_in(conn, t->name, w->who->user, w->who->now_us, &t->team);
     if (e == OK)
         e = ledger_account_open_in(w->c->ledger, conn, t->team, LEDGER_WALLET, NANO(0),
                                    w->who->now_us);

@@ -86,6 +86,9 @@ enum err identity_session_start_in(struct identity *identity, struct store_conn 
                   (int64_t)spec->cookie, clean(spec->address, ADDRESS_MAX, address),
                   clean(spec->user_agent, AGENT_MAX, agent), wall_us);
     if (e == OK)
+        e = store_run(conn, SQL_SESSION_TRIM, NULL, "ti", id_text("usr_", spec->user, user),
+                      (int64_t)IDENTITY_SESSIONS_MAX);
+    if (e == OK)
         *ret_session = session;
     return e;
 }

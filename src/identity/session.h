@@ -18,6 +18,7 @@
 #define IDENTITY_SESSION_PREFIX "ses_"
 #define IDENTITY_SESSION_TEXT_MAX 48 /* ses_ and 43 base62 characters */
 #define IDENTITY_CSRF_TEXT_MAX 65
+#define IDENTITY_SESSIONS_MAX 50 /* of a user; the oldest ends for one more */
 
 struct identity_session_spec {
     struct id user;

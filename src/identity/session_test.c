@@ -137,6 +137,28 @@ static enum err play_many(struct store_conn *conn, void *arg)
     return OK;
 }
 
+static void count(void *arg, const struct identity_session_row *row)
+{
+    (void)row;
+    ++*(int *)arg;
+}
+
+static enum err play_most(struct store_conn *conn, void *arg)
+{
+    const struct identity_user *u = arg;
+    char first[IDENTITY_SESSION_TEXT_MAX], text[IDENTITY_SESSION_TEXT_MAX];
+    struct identity_session s;
+    int n = 0;
+    start(conn, u->user, false, "first", first);
+    for (int i = 0; i < IDENTITY_SESSIONS_MAX; i++)
+        start(conn, u->user, false, "x", text);
+    must(found(conn, first, KIT_NOW, &s) == ERR_SESSION_EXPIRED);
+    must(found(conn, text, KIT_NOW, &s) == OK);
+    must(identity_session_list(ID, conn, u->user, KIT_NOW, count, &n) == OK);
+    must(n == IDENTITY_SESSIONS_MAX);
+    return identity_sessions_end_in(conn, u->user, (struct id){{0}});
+}
+
 static enum err play_team(struct store_conn *conn, void *arg)
 {
     const struct identity_user *u = arg;
@@ -166,6 +188,7 @@ static void test_sessions(void **state)
     assert_int_equal(identity_testkit_write(play_life, u), OK);
     assert_int_equal(identity_testkit_write(play_rotation, u), OK);
     assert_int_equal(identity_testkit_write(play_many, u), OK);
+    assert_int_equal(identity_testkit_write(play_most, u), OK);
     assert_int_equal(identity_testkit_write(play_team, u), OK);
 }
 

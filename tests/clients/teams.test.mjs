@@ -156,6 +156,22 @@ test('the operator gives credit to a team; a customer makes a key with a cap on 
   assert.deepEqual([made.cap, made.models, made.ips], [{ limit: '1.5', spent: '0' }, ['sandbox/*', 'other'], ['127.0.0.0/8']]);
 });
 
+test('what one can have is bounded; a key\'s own limits hold', async () => {
+  const p = await new Person(house).signUp();
+  for (let i = 0; i < 49; i++) assert.equal((await p.post('/api/teams', { name: `t${i}` })).status, 201);
+  wrong(await p.post('/api/teams', { name: 'one more' }), 409, 'conflict');
+  const made = await Promise.all([...Array(500)].map(() => p.post('/api/keys', {})));
+  made.forEach((k) => house.keep(k.json.api_key));
+  assert.ok(made.every((k) => k.status === 201));
+  wrong(await p.post('/api/keys', {}), 409, 'conflict');
+  await p.post(`/api/keys/${made[0].json.id}/revoke`);
+  const slow = await p.post('/api/keys', { limits: { rpm: 1, burst: 1 } });
+  assert.equal(slow.json.limits.rpm, 1);
+  const ask = () => house.fetch('/v1/chat/completions', { key: house.keep(slow.json.api_key), body: { model: 'sandbox/echo', messages: [{ role: 'user', content: 'x' }] } });
+  assert.equal((await ask()).status, 200);
+  assert.equal((await ask()).status, 429);
+});
+
 test('the audit log: who, what, from where; by page and filter', async () => {
   const { t, bob } = await team();
   await ann.post('/api/me/team', { team_id: t.id });

@@ -37,6 +37,10 @@ DELETE FROM session WHERE id = $1 AND user_id = $2;
 -- name: SESSION_END_ALL
 DELETE FROM session WHERE user_id = $1 AND id <> $2;
 
+-- name: SESSION_TRIM
+DELETE FROM session WHERE user_id = $1
+AND id NOT IN (SELECT s.id FROM session s WHERE s.user_id = $1 ORDER BY s.id DESC LIMIT $2);
+
 -- name: SESSION_OF_USER
 SELECT id, created_us, seen_us, address, user_agent FROM session
 WHERE user_id = $1 AND created_us > $2 AND seen_us > $3 ORDER BY id DESC;
