@@ -13,7 +13,7 @@ static void money_or_null(struct buf *b, const char *name, struct nano n)
     buf_add(b, STR("null"));
 }
 
-/* The members of one row but the user: UPSTREAM_KEYS_LIST from column 2 on. */
+/* The members of one row but the user: UPSTREAM_KEYS_LIST and _STATE from column 2 on. */
 static void add_state(struct buf *b, const struct store_query *q)
 {
     buf_json_bool(b, "exists", true);
@@ -24,6 +24,23 @@ static void add_state(struct buf *b, const struct store_query *q)
     money_or_null(b, "usage_monthly", store_nano(q, 5));
     money_or_null(b, "byok_usage_monthly", store_nano(q, 6));
     buf_json_time(b, "checked_at", store_i64(q, 7));
+}
+
+enum err control_upstream_key_json(struct store_conn *conn, struct id user, struct buf *b)
+{
+    char text[ID_TEXT_MAX];
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_UPSTREAM_KEY_STATE, &q, "t", id_text("usr_", user, text));
+    if (e == OK)
+        e = store_step(q);
+    buf_byte(b, '{');
+    if (e == OK)
+        add_state(b, q);
+    else
+        buf_json_bool(b, "exists", false);
+    buf_byte(b, '}');
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
 }
 
 CONTROL_ASK(control_admin_upstream_keys)

@@ -130,6 +130,10 @@ static enum err customer_json(struct control *c, struct id user, int64_t now_us,
     if (e == OK) {
         buf_json_key(out, "lots");
         e = control_lots_json(c, s.conn, s.team, out);
+    }
+    if (e == OK) {
+        buf_json_key(out, "upstream_key");
+        e = control_upstream_key_json(s.conn, user, out);
         buf_byte(out, '}');
     }
     store_reader_end(&s.conn);

@@ -123,6 +123,8 @@ static enum err make_key(struct polling *x, struct store_conn *conn)
         e = identity_profile_by_id(conn, x->reply->arena, x->d.user, &x->p);
     if (e == OK)
         e = identity_key_create_in(x->c->identity, conn, &spec, x->now_us, &x->key, x->text);
+    if (e == OK)
+        e = upstream_keys_ensure_in(x->c->upstream_keys, conn, x->d.user, x->now_us);
     x->made = e == OK;
     struct control_who who = {.user = x->d.user, .now_us = x->now_us};
     return e == OK ? control_audit_in(conn, &who, x->r->peer, x->d.team, "key.create",

@@ -588,6 +588,8 @@ static enum err create(struct control_write *w, struct store_conn *conn)
         e = identity_key_create_in(w->c->identity, conn, &k->spec, w->who->now_us, &k->new_key,
                                    k->text);
     if (e == OK)
+        e = upstream_keys_ensure_in(w->c->upstream_keys, conn, w->who->user, w->who->now_us);
+    if (e == OK)
         e = set_limits(k, conn, k->new_key);
     if (e == OK)
         e = show_row(k, conn, k->new_key);

@@ -50,6 +50,12 @@ static bool base_url(const struct openrouter *o, char *url, size_t cap, const ch
     return n > 0 && (size_t)n < cap;
 }
 
+bool openrouter_is_there(const struct openrouter *o)
+{
+    char url[1024];
+    return openrouter_is_configured(o) && base_url(o, url, sizeof(url), "");
+}
+
 /* Always ended by outbound_answer_fini(&x->answer). */
 static void ask(const struct openrouter *o, struct jobs_call *call, const char *method,
                 const char *path, struct str body, struct exchange *x)
@@ -60,8 +66,13 @@ static void ask(const struct openrouter *o, struct jobs_call *call, const char *
     size_t offset;
     memset(x, 0, sizeof(*x));
     x->outcome = JOBS_FAILED;
-    if (!openrouter_is_configured(o) || !base_url(o, url, sizeof(url), path)) {
-        snprintf(call->why, sizeof(call->why), "no provider with a provisioning key is configured");
+    if (!openrouter_is_configured(o)) {
+        snprintf(call->why, sizeof(call->why), "no provisioning key is configured");
+        return;
+    }
+    if (!base_url(o, url, sizeof(url), path)) {
+        snprintf(call->why, sizeof(call->why), "there is no provider named %.60s", o->provider);
+        x->outcome = JOBS_RETRY; /* not yet, perhaps */
         return;
     }
     snprintf(bearer, sizeof(bearer), "Authorization: Bearer %s", o->management_key);

@@ -29,6 +29,9 @@ static inline bool openrouter_is_configured(const struct openrouter *o)
            o->management_key[0] != '\0';
 }
 
+/* Has the provider been added? */
+bool openrouter_is_there(const struct openrouter *o);
+
 struct openrouter_key {
     struct str hash, name;
     struct nano limit, remaining; /* -1: none */

@@ -107,6 +107,8 @@ CONTROL_ASK(control_admin_settings_set);
 CONTROL_ASK(control_admin_health);
 
 /* ---- shared by resources ---- */
+/* {"exists":bool,…}: a user's own key at the provider, never its value. */
+MUST enum err control_upstream_key_json(struct store_conn *conn, struct id user, struct buf *b);
 /* A JSON array of a team's lots, newest first. */
 MUST enum err control_lots_json(struct control *c, struct store_conn *conn, struct id team,
                                 struct buf *b);

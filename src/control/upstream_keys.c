@@ -399,7 +399,7 @@ static enum jobs_outcome check_run(struct jobs_call *call)
 {
     struct upstream_keys *k = call->arg;
     struct round r = {.k = k, .now_us = call->now_us};
-    if (!upstream_keys_are_on(k))
+    if (!openrouter_is_there(&k->options.openrouter))
         return JOBS_DONE;
     enum jobs_outcome outcome = openrouter_keys_walk(&k->options.openrouter, call, round_key, &r);
     batch_write(&r);
@@ -454,7 +454,7 @@ static enum err unseen_read(const struct upstream_keys *k, int64_t before_us, st
 static enum jobs_outcome unseen_run(struct jobs_call *call)
 {
     struct upstream_keys *k = call->arg;
-    if (!upstream_keys_are_on(k))
+    if (!openrouter_is_there(&k->options.openrouter))
         return JOBS_DONE;
     struct unseen *u = mem_zalloc(sizeof(*u));
     enum jobs_outcome outcome = JOBS_DONE;

@@ -7,7 +7,7 @@ import { Person, QUICK, totp } from './lib/people.mjs';
 import { Certified, Hub } from './lib/issuers.mjs';
 import { Signer, key, now } from './lib/signer.mjs';
 
-let house, issuer, hub, signer;
+let house, issuer, hub, signer, liar;
 const people = {
   ada: { email: 'ada@example.com', email_verified: true, name: 'Ada' },
   bob: { email: 'bob@example.com', email_verified: false },
@@ -42,10 +42,12 @@ before(async () => {
   issuer = await Certified.start(people);
   hub = await Hub.start();
   signer = await Signer.start();
+  liar = await Signer.start();
+  liar.says = 'https://evil.example';
   house = await House.start({ mail: true, config: [...QUICK,
     '[oidc]', `issuer = ${issuer.url}`, 'client_id = house', 'client_secret = PLANTED-client-secret', 'name = Acme SSO',
     '[github]', 'client_id = hub', 'client_secret = PLANTED-hub-secret', `url = ${hub.url}`, `api_url = ${hub.url}/api`,
-    '[jwt]', `issuers = ${signer.url}`, 'audiences = house'] });
+    '[jwt]', `issuers = ${signer.url}, ${liar.url}`, 'audiences = house'] });
   house.keep('PLANTED-client-secret');
   house.keep('PLANTED-hub-secret');
   house.keep('PLANTED-hub-token');
@@ -57,6 +59,7 @@ after(async () => {
   await issuer?.stop();
   await hub?.stop();
   await signer?.stop();
+  await liar?.stop();
 });
 
 describe('a certified issuer', () => {
@@ -235,6 +238,10 @@ describe('bearers', () => {
     }
     assert.equal((await ask(good, 'GET', '/me')).status, 401, 'the API of calls takes keys alone');
     assert.equal((await ask(good, 'GET', '/api/admin/jobs')).status, 404);
+  });
+
+  test('an issuer whose document names another is none', async () => {
+    assert.equal((await ask(liar.token({ sub: 'u4' }))).status, 503);
   });
 
   test('keys are rotated, and stay good while the issuer is away', async () => {

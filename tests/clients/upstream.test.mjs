@@ -26,6 +26,7 @@ before(async () => {
   const { token } = await operator.mail('/reset');
   assert.equal((await operator.post('/api/auth/reset', { token, password: operator.password })).status, 204);
   assert.equal((await operator.login()).status, 200);
+  await operator.me();
   ada = await new Person(house).signUp();
 });
 after(async () => {
@@ -66,6 +67,10 @@ test('credit moves the limit', async () => {
   const row = await until('what was seen', async () => (await list()).find((x) => x.user.id === ada.id && Number(x.limit) > 14));
   assert.ok(Number(row.limit_remaining) > 14.9);
   assert.ok(row.usage_monthly && row.byok_usage_monthly === '0' && row.checked_at);
+  const { user, ...state } = row;
+  const customer = (await operator.get(`/api/admin/customers/${ada.id}`)).json;
+  assert.deepEqual(Object.keys(customer.upstream_key).sort(), Object.keys(state).sort());
+  assert.deepEqual((await operator.get(`/api/admin/customers/${operator.id}`)).json.upstream_key, { exists: false });
 });
 
 test('rotated by the operator: another key at once, the old one a minute later', async () => {
@@ -97,6 +102,12 @@ test('a key that the provider has lost is made again', async () => {
   // Who goes takes his key along.
   assert.equal((await eve.del('/api/me', { password: eve.password, confirm: eve.email })).status, 204);
   await until('its end', async () => !(await atProvider()).some(mine));
+});
+
+test('whoever makes a key by the console has one, too', async () => {
+  const p = await new Person(house).signUp();
+  house.keep((await p.post('/api/keys', { name: 'x' })).json.api_key);
+  await until('his key', async () => (await list()).some((x) => x.user.id === p.id));
 });
 
 test('jobs: what fails is shown, tried again, ended', async () => {

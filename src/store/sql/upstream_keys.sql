@@ -31,6 +31,11 @@ SELECT k.user_id, u.email, k.rotated_us, k.money_limit, k.limit_remaining, k.usa
 FROM upstream_key k JOIN app_user u ON u.id = k.user_id
 WHERE k.user_id < $1 ORDER BY k.user_id DESC LIMIT $2;
 
+-- name: UPSTREAM_KEY_STATE
+SELECT k.user_id, u.email, k.rotated_us, k.money_limit, k.limit_remaining, k.usage_monthly,
+    k.byok_usage_monthly, k.checked_us, k.created_us
+FROM upstream_key k JOIN app_user u ON u.id = k.user_id WHERE k.user_id = $1;
+
 -- name: UPSTREAM_KEYS_OF_TEAM
 SELECT k.user_id FROM upstream_key k JOIN member m ON m.user_id = k.user_id WHERE m.team_id = $1;
 
