@@ -194,7 +194,7 @@ static int64_t option(int argc, char **argv, const char *name, int64_t otherwise
     size_t n = strlen(name);
     for (int i = 3; i < argc; i++)
         if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=')
-            return strtoll(argv[i] + n + 1, NULL, 10); /* tidy: a tool of the bench, without our libraries */
+            return strtoll(argv[i] + n + 1, NULL, 10); /* tidy: stands alone */
     return otherwise;
 }
 
