@@ -73,6 +73,7 @@ test('a customer: found, given credit, limited, suspended, let in again', async 
   assert.ok([401, 403].includes((await say()).status));
   await op.click('Let in again');
   await op.click('Let in', op.dialog());
+  await op.sees('They can sign in and call again.'); // behind the dialog the page is hidden, whatever it says
   await op.page.getByRole('main').getByText('Suspended').waitFor({ state: 'detached' });
   assert.equal((await say()).status, 200);
 });
