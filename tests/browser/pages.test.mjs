@@ -25,7 +25,7 @@ test('every page loads, fits a phone, and is named', async () => {
   op.page.on('response', (r) => { if (r.status() >= 400) failed.push(`${r.status()} ${new URL(r.url()).pathname}`); });
   for (const path of ['/', ...pages]) {
     await op.go(path);
-    await op.page.waitForLoadState('networkidle');
+    await op.quiet();
     assert.deepEqual(failed, [], path);
     assert.equal(await op.page.getByRole('heading', { level: 1 }).count(), 1, `${path} has one title`);
     assert.notEqual(await op.page.title(), 'Tollgate', `${path} is named`);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { House } from '../../clients/lib/house.mjs';
+import { House, until } from '../../clients/lib/house.mjs';
 import { Person, QUICK } from '../../clients/lib/people.mjs';
 import { startBrowser } from './browser.mjs';
 
@@ -31,7 +31,19 @@ export class Visitor extends Person {
     v.wrong = [];
     v.page.on('pageerror', (e) => v.wrong.push(e.message));
     v.page.on('console', (m) => { if (/Content Security Policy|Uncaught/i.test(m.text())) v.wrong.push(m.text()); });
+    v.open = new Set();
+    v.page.on('request', (r) => {
+      if (r.isNavigationRequest()) v.open.clear(); // what was under way is not waited for
+      if (r.url().startsWith('http')) v.open.add(r);
+    });
+    for (const end of ['requestfinished', 'requestfailed']) v.page.on(end, (r) => { v.open.delete(r); v.last = Date.now(); });
     return v;
+  }
+
+  // Nothing is asked for any more, nor has been for as long as a page takes to ask for its next.
+  async quiet() {
+    await this.page.locator('h1').first().waitFor({ state: 'attached' });
+    await until('the page to be quiet', () => this.open.size === 0 && Date.now() - (this.last ?? 0) > 120);
   }
 
   go = (path) => this.page.goto(this.house.url + path);
@@ -65,7 +77,7 @@ export class Visitor extends Person {
 
   // What axe-core finds on the page as it stands.
   async check(what) {
-    await this.page.waitForLoadState('networkidle');
+    await this.quiet();
     await this.page.evaluate(axe);
     const found = await this.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`), [], what);
