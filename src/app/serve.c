@@ -159,7 +159,7 @@ static void answer_headers(void *arg, const struct http_request *r, struct buf *
 {
     const struct server *s = arg;
     bool https = r->tls || str_starts(str_c(s->house.config->server_public_url), STR("https://"));
-    console_headers(r->path, https, headers);
+    console_headers(s->console, r->path, https, headers);
     if (s->cors.n == 0)
         return;
     struct str origin = http_request_header(r, STR("origin"));
@@ -359,7 +359,7 @@ static enum err open_all(struct server *s, struct buf *why)
     snprintf(s->request_id_header, sizeof(s->request_id_header), "%sRequest-ID",
              c->brand_header_prefix);
     s->cors = str_c(c->server_cors_origins);
-    s->console = console_new(str_c(c->brand_name), str_c(c->brand_color));
+    s->console = console_new(str_c(c->brand_name), str_c(c->brand_color), str_c(c->brand_logo_url));
     enum err e = house_open(&s->house, true, why);
     if (e == OK && c->server_tls_listen[0] != '\0') {
         e = loop_tls_server_new(c->server_tls_cert, c->server_tls_key, &s->tls, text, sizeof(text));

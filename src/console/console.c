@@ -8,6 +8,7 @@
 
 #define RENDERED_MAX (64u * 1024)
 #define RENDERED_N 2
+#define POLICY_MAX 2048
 #define COLOR_OWN "#2f5bea"
 
 /* The files that bear the brand: the page itself and its icon. */
@@ -20,7 +21,10 @@ struct rendered {
 
 struct console {
     struct rendered rendered[RENDERED_N];
+    struct buf policy; /* the pages' content security policy, a header line */
 };
+
+static void policy_write(struct buf *b, struct str logo_url);
 
 /* ---- the brand ---- */
 
@@ -98,7 +102,7 @@ static const struct console_file *file_find(struct str path)
     return NULL;
 }
 
-struct console *console_new(struct str brand, struct str color)
+struct console *console_new(struct str brand, struct str color, struct str logo_url)
 {
     struct console *c = mem_zalloc(sizeof(*c));
     if (!color_is_sane(color))
@@ -107,6 +111,7 @@ struct console *console_new(struct str brand, struct str color)
         const struct console_file *f = file_find(str_c(rendered_paths[i]));
         render(&c->rendered[i], f != NULL ? bytes_of(f) : STR(""), brand, color);
     }
+    policy_write(&c->policy, logo_url);
     return c;
 }
 
@@ -116,6 +121,7 @@ void console_free(struct console **c)
         return;
     for (size_t i = 0; i < RENDERED_N; i++)
         buf_fini(&(*c)->rendered[i].body);
+    buf_fini(&(*c)->policy);
     mem_free(*c);
     *c = NULL;
 }
@@ -300,7 +306,39 @@ struct http_route console_route(struct console *c)
     return route(c, "/{path*}");
 }
 
-void console_headers(struct str path, bool https, struct buf *lines)
+/* ---- headers ---- */
+
+/* "https://cdn.example.com" of a URL there; empty when a policy could not name it. */
+static struct str origin_of(struct str url)
+{
+    size_t scheme = str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : 0;
+    size_t n = scheme;
+    while (n < url.n && url.p[n] != '/' && url.p[n] != '?' && url.p[n] != '#')
+        n++;
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)url.p[i] <= ' ' || strchr("\"';,", url.p[i]) != NULL)
+            return STR("");
+    return scheme != 0 && n > scheme ? str_upto(url, n) : STR("");
+}
+
+/* Styles inline, because the dialogs' scroll lock writes a <style>; scripts never. */
+static void policy_write(struct buf *b, struct str logo_url)
+{
+    struct str logo = origin_of(logo_url);
+    buf_init(b, POLICY_MAX);
+    buf_add(b, STR("Content-Security-Policy: default-src 'none'; script-src 'self'; "
+                   "style-src 'self' 'unsafe-inline'; font-src 'self'; connect-src 'self'; "
+                   "manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+                   "frame-ancestors 'none'; img-src 'self' data:"));
+    if (logo.n != 0 && logo.n < POLICY_MAX / 2) {
+        buf_byte(b, ' ');
+        buf_add(b, logo);
+    }
+    buf_add(b, STR("\r\n"));
+    must(buf_check(b) == OK);
+}
+
+void console_headers(const struct console *c, struct str path, bool https, struct buf *lines)
 {
     buf_add(lines, STR("X-Content-Type-Options: nosniff\r\n"));
     if (https)
@@ -316,10 +354,5 @@ void console_headers(struct str path, bool https, struct buf *lines)
         buf_add(lines, STR("Content-Security-Policy: default-src 'none'; "
                            "frame-ancestors 'none'\r\n"));
     else
-        /* Styles inline, because the dialogs' scroll lock writes a <style>; scripts never. A logo
-         * may lie elsewhere. */
-        buf_add(lines, STR("Content-Security-Policy: default-src 'none'; script-src 'self'; "
-                           "style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; "
-                           "font-src 'self'; connect-src 'self'; manifest-src 'self'; "
-                           "base-uri 'none'; form-action 'self'; frame-ancestors 'none'\r\n"));
+        buf_add(lines, buf_str(&c->policy));
 }

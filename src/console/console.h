@@ -16,8 +16,9 @@
 
 struct console;
 
-/* `color` is a CSS colour of the form #rrggbb; empty, or anything else: the console's own. */
-struct console *console_new(struct str brand, struct str color);
+/* `color` is a CSS colour of the form #rrggbb; empty, or anything else: the console's own.
+ * `logo_url` says from where else pictures may come; it may be empty or a path. */
+struct console *console_new(struct str brand, struct str color, struct str logo_url);
 void console_free(struct console **c);
 
 /* "GET /" and "GET /{path*}". */
@@ -46,6 +47,6 @@ bool console_find(const struct console *c, const struct console_ask *ask,
 bool console_path_is_api(struct str path);
 /* The security headers of every answer, as complete lines; `https` says whether people reach this
  * house by it. Calls (/v1) get the two that mean something to them. */
-void console_headers(struct str path, bool https, struct buf *lines);
+void console_headers(const struct console *c, struct str path, bool https, struct buf *lines);
 
 #endif

@@ -27,7 +27,7 @@ static int set_up(void **state)
 {
     (void)state;
     crypto_init();
-    console = console_new(STR("Dex & <Sons>"), STR("#a1B2c3"));
+    console = console_new(STR("Dex & <Sons>"), STR("#a1B2c3"), STR("/logo.svg"));
     return 0;
 }
 
@@ -72,7 +72,7 @@ static void the_brand_is_in_the_page(void **state)
     if (asset(".js") != NULL)
         assert_true(str_find(got.body, STR("#a1B2c3")) != SIZE_MAX);
 
-    struct console *odd = console_new(STR("x"), STR("red;}</style>"));
+    struct console *odd = console_new(STR("x"), STR("red;}</style>"), STR(""));
     struct console_ask a = {STR("/"), STR("text/html"), STR(""), STR("")};
     assert_true(console_find(odd, &a, &got));
     assert_true(str_find(got.body, STR("red;")) == SIZE_MAX);
@@ -142,18 +142,46 @@ static void headers_by_path(void **state)
     (void)state;
     struct buf b;
     buf_init(&b, 4096);
-    console_headers(STR("/v1/models"), false, &b);
+    console_headers(console, STR("/v1/models"), false, &b);
     assert_true(str_eq(buf_str(&b), STR("X-Content-Type-Options: nosniff\r\n")));
     buf_reset(&b);
-    console_headers(STR("/keys"), true, &b);
+    console_headers(console, STR("/keys"), true, &b);
     assert_true(str_find(buf_str(&b), STR("script-src 'self';")) != SIZE_MAX);
     assert_true(str_find(buf_str(&b), STR("frame-ancestors 'none'")) != SIZE_MAX);
     assert_true(str_find(buf_str(&b), STR("Strict-Transport-Security: ")) != SIZE_MAX);
     buf_reset(&b);
-    console_headers(STR("/api/me"), false, &b);
+    console_headers(console, STR("/api/me"), false, &b);
     assert_true(str_find(buf_str(&b), STR("default-src 'none'; frame-ancestors")) != SIZE_MAX);
     assert_true(str_find(buf_str(&b), STR("Strict-Transport")) == SIZE_MAX);
     buf_fini(&b);
+}
+
+/* What the policy lets pictures come from, by the logo's URL. */
+static void pictures(const char *logo_url, const char *expected)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    struct console *c = console_new(STR("x"), STR(""), str_c(logo_url));
+    console_headers(c, STR("/"), false, &b);
+    struct str rest = str_from(buf_str(&b), str_find(buf_str(&b), STR("img-src ")) + 8);
+    struct str got_sources = str_upto(rest, str_find(rest, STR("\r\n")));
+    assert_true(str_eq(got_sources, str_c(expected)));
+    console_free(&c);
+    buf_fini(&b);
+}
+
+static void a_logo_may_lie_elsewhere(void **state)
+{
+    (void)state;
+    pictures("", "'self' data:");
+    pictures("/logo.svg", "'self' data:");
+    pictures("https://cdn.example.com:8443/a/logo.svg?x=1",
+             "'self' data: https://cdn.example.com:8443");
+    pictures("https://", "'self' data:");
+    pictures("javascript:alert(1)", "'self' data:");
+    /* Nothing of it becomes another directive, or another header. */
+    pictures("https://a.example;script-src *", "'self' data:");
+    pictures("https://a.example\r\nX: y", "'self' data:");
 }
 
 static void the_table_is_in_order(void **state)
@@ -173,6 +201,7 @@ int main(void)
         cmocka_unit_test(files_come_as_they_are_taken),
         cmocka_unit_test(what_is_known_is_not_sent_again),
         cmocka_unit_test(headers_by_path),
+        cmocka_unit_test(a_logo_may_lie_elsewhere),
         cmocka_unit_test(the_table_is_in_order),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -67,7 +67,7 @@ export const fixture = { team, users, keys, customers, jobs, code: 'BCDF-GHJK' }
 
 // state: { in: bool, fresh: bool (nothing has happened yet), balance }
 function answer(method, path, q, body, state) {
-  const me = () => ({ user: { ...person(users[0]), company: 'Engines Ltd', email_verified: true, is_operator: true, totp_enabled: !!state.totp, has_password: true, created_at: ago(90 * DAY) }, team, teams: [team, { id: `team_${ulid(2)}`, name: 'Ada', role: 'owner', personal: true }], csrf_token: 'x', permissions: [] });
+  const me = () => ({ user: { ...person(users[0]), company: 'Engines Ltd', email_verified: true, is_operator: true, totp_enabled: !!state.totp, has_password: true, created_at: ago(90 * DAY) }, team, teams: [team, { id: `team_${ulid(2)}`, name: 'Ada', role: 'owner', personal: true }], csrf_token: 'x', permissions: ['keys.read', 'keys.write', 'keys.all', 'playground', 'audit.read', 'members.write', 'team.write', 'team.own'] });
   const r = `${method} ${path}`;
   if (r === 'GET /api/auth/options') return { brand: { name: 'Tollgate', color: '#2f5bea', logo_url: null }, signup: 'open', password: true, providers: [{ id: 'github', name: 'GitHub' }, { id: 'google', name: 'Google' }], setup_needed: !!state.setup, currency: 'USD', intro_credit: '10', public_url: 'https://api.example.com' };
   if (r === 'GET /v1/models') return { object: 'list', data: models };

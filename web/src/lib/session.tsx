@@ -53,10 +53,11 @@ export function useMe(): Me {
   if (!me) throw new Error('this page is for who is signed in');
   return me;
 }
-const rank = { owner: 3, admin: 2, developer: 1, viewer: 0 };
+// What the server's table lets this role do in this team; the pages offer nothing else.
+export type Permission = 'keys.write' | 'keys.all' | 'playground' | 'audit.read' | 'members.write' | 'team.write' | 'team.own';
 export function useMay() {
-  const { team } = useMe();
-  return (at: keyof typeof rank) => rank[team.role] >= rank[at];
+  const { permissions } = useMe();
+  return (what: Permission) => permissions.includes(what);
 }
 
 export function useSessionQuery() {

@@ -5,7 +5,7 @@ import { Chart } from '@/charts/lazy';
 import type { Measure } from '@/charts/series';
 import { query } from '@/lib/api';
 import { useGet, useTitle } from '@/lib/hooks';
-import { useMe } from '@/lib/session';
+import { useMay, useMe } from '@/lib/session';
 import { count, countShort, daysAgo, shortTime } from '@/lib/time';
 import type { Call, Key, List, Series, UsageNow } from '@/lib/types';
 import { Card, Empty, LinkButton, PageHeader, Skeleton, Stat } from '@/ui/basic';
@@ -17,6 +17,7 @@ import { CallStatus } from './usage';
 export default function Home() {
   useTitle('Home');
   const { user } = useMe();
+  const may = useMay();
   const usage = useGet<UsageNow>('/api/usage/current', 30_000);
   const [days, setDays] = useState('30');
   const [measure, setMeasure] = useState<Measure>('cost');
@@ -26,7 +27,7 @@ export default function Home() {
   return (
     <>
       <PageHeader title={user.name ? `Hello, ${user.name.split(' ')[0]}` : 'Home'} note="What your team spends, and on what."><LinkButton to="/playground" icon={MessageSquare}>Playground</LinkButton></PageHeader>
-      <Begin />
+      {may('keys.write') && <Begin />}
       <div className="grid grid-cols-2 gap-3 max-sm:[&>*:last-child]:col-span-2 sm:gap-4 xl:grid-cols-4">
         <BalanceCard />
         <Stat label="Spent this month" foot={u && <>today <Money of={u.today.cost} round /></>}>{u ? <Money of={u.cost} round /> : <Skeleton className="h-7 w-24" />}</Stat>

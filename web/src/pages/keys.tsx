@@ -35,8 +35,8 @@ export default function Keys() {
   const [shown, show] = useState<{ key: Key; rotated: boolean } | null>(null);
   const revocation = useSend((k: Key) => [`/api/keys/${k.id}/revoke`, { body: {} }], ['/api/keys']);
   useEffect(() => { if (wantsNew) { make(true); setWantsNew(''); } }, [wantsNew, setWantsNew]);
-  const mine = (k: Key) => may('admin') || k.created_by?.id === user.id;
-  const create = may('developer') && <Button look="primary" icon={Plus} onClick={() => make(true)}>Create a key</Button>;
+  const mine = (k: Key) => may('keys.all') || (may('keys.write') && k.created_by?.id === user.id);
+  const create = may('keys.write') && <Button look="primary" icon={Plus} onClick={() => make(true)}>Create a key</Button>;
   return (
     <>
       <PageHeader title="API keys" note="A key is shown once, when it is made. Give each program its own, so that one can be ended alone.">{create}</PageHeader>

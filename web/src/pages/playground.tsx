@@ -75,7 +75,7 @@ export default function Playground() {
   const onKey = (e: KeyboardEvent) => { if (e.key === 'Enter' && !e.shiftKey && !e.nativeEvent.isComposing) { e.preventDefault(); void send(); } };
   const spent = sum(said.map((t) => t.outcome?.cost ?? '0'));
 
-  if (!may('developer')) return <><PageHeader title="Playground" /><Empty icon={MessageSquare} title="Your role only looks">Ask an admin of the team for the role developer.</Empty></>;
+  if (!may('playground')) return <><PageHeader title="Playground" /><Empty icon={MessageSquare} title="Your role only looks">Ask an admin of the team for the role developer.</Empty></>;
   return (
     <div className="flex min-h-[calc(100dvh-7rem)] flex-col lg:min-h-[calc(100dvh-4rem)]">
       <header className="mb-4 flex flex-wrap items-center gap-2">

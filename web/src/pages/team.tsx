@@ -27,10 +27,10 @@ export default function TeamPage() {
   const may = useMay();
   const [tab, setTab] = useParam('tab', 'members');
   const [inviting, invite] = useState(false);
-  const tabs: [string, string][] = [['members', 'Members'], ['invitations', 'Invitations'], ...(may('admin') ? [['audit', 'Audit log'] as [string, string]] : []), ['settings', 'Settings']];
+  const tabs: [string, string][] = [['members', 'Members'], ['invitations', 'Invitations'], ...(may('audit.read') ? [['audit', 'Audit log'] as [string, string]] : []), ['settings', 'Settings']];
   return (
     <>
-      <PageHeader title={team.name} note="Everybody here spends one wallet; caps say how much each may.">{may('admin') && <Button look="primary" icon={MailPlus} onClick={() => invite(true)}>Invite</Button>}</PageHeader>
+      <PageHeader title={team.name} note="Everybody here spends one wallet; caps say how much each may.">{may('members.write') && <Button look="primary" icon={MailPlus} onClick={() => invite(true)}>Invite</Button>}</PageHeader>
       <Tabs label="Team" value={tab} onChange={setTab} tabs={tabs}>
         {tab === 'invitations' ? <Invitations /> : tab === 'audit' ? <Card flush><AuditTable path="/api/audit" /></Card> : tab === 'settings' ? <TeamSettings key={team.id} /> : <Members />}
       </Tabs>
@@ -57,15 +57,15 @@ function Members() {
     <Card flush>
       <Table label="Members" rows={list.rows} {...paged(list)} id={(m) => m.user.id} empty={<Empty icon={UsersRound} title="Nobody" />} columns={[
         { head: 'Member', cell: (m) => <div className="flex min-w-0 items-center gap-3"><span aria-hidden className="grid size-8 shrink-0 place-items-center rounded-full bg-sunk text-sm font-semibold text-soft ring-1 ring-line">{(m.user.name || m.user.email).slice(0, 1).toUpperCase()}</span><div className="min-w-0"><p className="truncate font-medium">{m.user.name || m.user.email.split('@')[0]}{m.user.id === user.id && <span className="ml-1.5 font-normal text-faint">you</span>}</p><p className="truncate text-sm text-faint">{m.user.email}</p></div></div> },
-        { head: 'Role', cell: (m) => may('admin') && m.role !== 'owner' && m.user.id !== user.id ? <Select small label={`Role of ${m.user.email}`} value={m.role} onChange={(r) => setRole(m, r)} choices={choices(['admin', 'developer', 'viewer'])} /> : <Badge tone={m.role === 'owner' ? 'brand' : 'plain'}>{m.role}</Badge> },
+        { head: 'Role', cell: (m) => may('members.write') && m.role !== 'owner' && m.user.id !== user.id ? <Select small label={`Role of ${m.user.email}`} value={m.role} onChange={(r) => setRole(m, r)} choices={choices(['admin', 'developer', 'viewer'])} /> : <Badge tone={m.role === 'owner' ? 'brand' : 'plain'}>{m.role}</Badge> },
         { head: 'Cap', cell: (m) => <CapBar cap={m.cap} label={`Cap of ${m.user.email}`} /> },
         { head: 'Since', phone: 'hide', cell: (m) => <span className="whitespace-nowrap text-soft">{date(m.joined_at)}</span> },
         { head: '', right: true, cell: (m) => {
           const self = m.user.id === user.id;
-          if (!self && !may('admin')) return null;
+          if (!self && !may('members.write')) return null;
           return <Menu trigger={<Button look="quiet" size="icon" aria-label={`Actions for ${m.user.email}`}><EllipsisVertical className="size-4" aria-hidden /></Button>} entries={[
-            { label: 'Spending cap', icon: Wallet, onSelect: () => cap(m), hidden: !may('admin') },
-            { label: 'Make owner', icon: Crown, onSelect: () => crown(m), hidden: self || !may('owner') || team.personal }, '-',
+            { label: 'Spending cap', icon: Wallet, onSelect: () => cap(m), hidden: !may('members.write') },
+            { label: 'Make owner', icon: Crown, onSelect: () => crown(m), hidden: self || !may('team.own') || team.personal }, '-',
             self ? { label: 'Leave the team', icon: LogOut, danger: true, onSelect: () => remove(m), hidden: team.personal } : { label: 'Remove', icon: UserMinus, danger: true, onSelect: () => remove(m) },
           ]} />;
         } },
@@ -133,7 +133,7 @@ function Invitations() {
         { head: 'By', phone: 'hide', cell: (i) => <span className="text-soft">{nameOf(i.invited_by as never)}</span> },
         { head: 'Expires', cell: (i) => <span className="text-soft"><When at={i.expires_at} /></span> },
         { head: 'Status', cell: (i) => <Badge tone={i.status === 'accepted' ? 'good' : i.status === 'pending' ? 'brand' : 'plain'} dot>{i.status}</Badge> },
-        { head: '', right: true, cell: (i) => may('admin') && i.status === 'pending' ? <Button size="sm" look="quiet" onClick={() => withdraw.mutate(i, { onSuccess: () => say('Withdrawn.'), onError: sayError })}>Withdraw</Button> : null },
+        { head: '', right: true, cell: (i) => may('members.write') && i.status === 'pending' ? <Button size="sm" look="quiet" onClick={() => withdraw.mutate(i, { onSuccess: () => say('Withdrawn.'), onError: sayError })}>Withdraw</Button> : null },
       ]} />
     </Card>
   );
@@ -150,12 +150,12 @@ function TeamSettings() {
     <div className="space-y-4">
       <Card title="Name">
         <form onSubmit={f.submit} className="flex max-w-lg flex-wrap items-end gap-3">
-          <div className="min-w-52 flex-1"><Field label="Team name" {...f.bind('name')} disabled={!may('admin')} required maxLength={100} /></div>
-          {may('admin') && <Button type="submit" look="primary" busy={f.busy} disabled={f.values.name.trim() === team.name}>Save</Button>}
+          <div className="min-w-52 flex-1"><Field label="Team name" {...f.bind('name')} disabled={!may('team.write')} required maxLength={100} /></div>
+          {may('team.write') && <Button type="submit" look="primary" busy={f.busy} disabled={f.values.name.trim() === team.name}>Save</Button>}
         </form>
         <div className="mt-3"><Problem>{f.general}</Problem></div>
       </Card>
-      {may('owner') && !team.personal && (
+      {may('team.own') && !team.personal && (
         <Card title="Delete the team" note="Its keys end at once. What it spent stays in the books.">
           <Button look="danger" icon={Trash2} onClick={() => end(true)}>Delete {team.name}</Button>
           <Confirm open={ending} onClose={() => end(false)} title={`Delete ${team.name}?`} word={team.name} action="Delete the team" onConfirm={async (typed) => { await api(`/api/teams/${team.id}`, { method: 'DELETE', body: { confirm: typed } }); await fresh(); go('/'); say('The team is gone.'); }}>All its keys stop working, and what is left of its credit is lost.</Confirm>
