@@ -25,25 +25,26 @@ export async function open(options = {}) {
 export class Visitor extends Person {
   static async at({ house, browser }, email, options = {}) {
     const v = new Visitor(house, email);
-    v.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    v.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce', ...options });
     v.page = await v.context.newPage();
     v.page.setDefaultTimeout(15_000);
     v.wrong = [];
     v.page.on('pageerror', (e) => v.wrong.push(e.message));
     v.page.on('console', (m) => { if (/Content Security Policy|Uncaught/i.test(m.text())) v.wrong.push(m.text()); });
-    v.open = new Set();
+    v.asked = new Map(); // what is under way, and since when
     v.page.on('request', (r) => {
-      if (r.isNavigationRequest()) v.open.clear(); // what was under way is not waited for
-      if (r.url().startsWith('http')) v.open.add(r);
+      if (r.isNavigationRequest()) v.asked.clear(); // of the page before
+      if (r.url().startsWith('http')) v.asked.set(r, Date.now());
     });
-    for (const end of ['requestfinished', 'requestfailed']) v.page.on(end, (r) => { v.open.delete(r); v.last = Date.now(); });
+    for (const end of ['requestfinished', 'requestfailed']) v.page.on(end, (r) => { v.asked.delete(r); v.last = Date.now(); });
     return v;
   }
 
   // Nothing is asked for any more, nor has been for as long as a page takes to ask for its next.
   async quiet() {
     await this.page.locator('h1').first().waitFor({ state: 'attached' });
-    await until('the page to be quiet', () => this.open.size === 0 && Date.now() - (this.last ?? 0) > 120);
+    // (A request that a page began as it was left has no end that is told.)
+    await until('the page to be quiet', () => Date.now() - (this.last ?? 0) > 120 && [...this.asked.values()].every((since) => Date.now() - since > 3000));
   }
 
   go = (path) => this.page.goto(this.house.url + path);
