@@ -36,6 +36,16 @@ static struct str cookie_name(const struct control *c, const char *name, char te
     return str_of(text, (size_t)all);
 }
 
+struct str control_cookie_find(struct str header, struct str name)
+{
+    while (header.n != 0) {
+        struct str pair = str_trim(str_cut(&header, ';'));
+        if (str_eq(str_cut(&pair, '='), name))
+            return pair;
+    }
+    return (struct str){NULL, 0};
+}
+
 struct str control_cookie(struct control *c, const struct http_request *r, const char *name)
 {
     char text[COOKIE_NAME_MAX];
@@ -43,12 +53,9 @@ struct str control_cookie(struct control *c, const struct http_request *r, const
     for (size_t i = 0; i < r->head->headers_n; i++) {
         if (!str_eq_nocase(r->head->headers[i].name, STR("cookie")))
             continue;
-        struct str rest = r->head->headers[i].value;
-        while (rest.n != 0) {
-            struct str pair = str_trim(str_cut(&rest, ';'));
-            if (str_eq(str_cut(&pair, '='), wanted))
-                return pair;
-        }
+        struct str found = control_cookie_find(r->head->headers[i].value, wanted);
+        if (found.p != NULL)
+            return found;
     }
     return STR("");
 }

@@ -79,6 +79,8 @@ MUST enum err control_sign_in_in(struct control *c, struct store_conn *conn,
 /* Afterwards: the cookie's header line. */
 void control_cookie_set(struct control *c, const char *session_text, struct http_reply *reply);
 void control_cookie_clear(struct control *c, struct http_reply *reply);
+/* In a Cookie header's value (RFC 6265 §5.4); p == NULL: not there. */
+struct str control_cookie_find(struct str header, struct str name);
 /* Any other one; max_age_s 0 ends it. */
 void control_cookie_put(struct control *c, const char *name, struct str value, int64_t max_age_s,
                         struct http_reply *reply);
