@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define SEND_TIMEOUT_MS 60000
+#define SEND_TIMEOUT_MS 30000
 #define MESSAGE_MAX (1024u * 1024)
 #define TO_MAX 254
 #define PATH_MAX_BYTES 2048

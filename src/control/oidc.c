@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "control/body.h"
 #include "control/routes.h"
+#include "identity/session.h"
 #include "observe/observe.h"
 
 #include <stdio.h>
@@ -147,14 +148,33 @@ static enum err find_flow(struct control *c, const struct http_request *r, struc
 /* ---- going ---- */
 
 static enum err signed_in(struct control *c, const struct http_request *r, struct http_reply *reply,
+                          struct control_who *ret_who)
+{
+    enum err e = control_who(c, r, reply, NEED_NONE, ret_who);
+    if (e == OK && (ret_who->by != CONTROL_BY_SESSION || !ret_who->cookie))
+        ret_who->user = (struct id){{0}};
+    return e;
+}
+
+/* ?link= has the session's CSRF token: without it, any page could have the person of this browser
+ * linked with whoever is signed in at the issuer. */
+static enum err read_link(struct control *c, const struct http_request *r, struct http_reply *reply,
                           struct id *ret_user)
 {
+    char text[IDENTITY_CSRF_TEXT_MAX];
     struct control_who who;
-    enum err e = control_who(c, r, reply, NEED_NONE, &who);
+    struct str given;
     *ret_user = (struct id){{0}};
-    if (e == OK && who.by == CONTROL_BY_SESSION && who.cookie)
-        *ret_user = who.user;
-    return e;
+    if (!http_query(r, reply->arena, STR("link"), &given))
+        return OK;
+    enum err e = signed_in(c, r, reply, &who);
+    if (e != OK || id_is_zero(who.user))
+        return e != OK ? e : ERR_MISSING_CREDENTIALS;
+    struct str wanted = identity_csrf(c->identity, who.session, text);
+    if (given.n != wanted.n || !crypto_eq(given.p, wanted.p, wanted.n))
+        return ERR_CSRF_FAILED;
+    *ret_user = who.user;
+    return OK;
 }
 
 CONTROL_ASK(control_oidc_start)
@@ -164,7 +184,7 @@ CONTROL_ASK(control_oidc_start)
     struct buf url;
     if (http_query(r, reply->arena, STR("redirect"), &place) && place_is_ours(place))
         f.place = place;
-    enum err e = signed_in(c, r, reply, &f.user);
+    enum err e = read_link(c, r, reply, &f.user);
     if (e != OK)
         return e;
     buf_init(&url, 8192);
@@ -221,14 +241,14 @@ static enum err come_back(struct control *c, const struct http_request *r, struc
 {
     struct flow f;
     struct identity_oidc_who who;
-    struct id user;
+    struct control_who now;
     enum err e = find_flow(c, r, reply->arena, now_us, &f);
     if (e != OK)
         return e;
     *ret_place = f.place;
     /* Who began to link is still the one who is signed in. */
-    e = id_is_zero(f.user) ? OK : signed_in(c, r, reply, &user);
-    if (e == OK && !id_is_zero(f.user) && !id_eq(user, f.user))
+    e = id_is_zero(f.user) ? OK : signed_in(c, r, reply, &now);
+    if (e == OK && !id_is_zero(f.user) && !id_eq(now.user, f.user))
         return ERR_SESSION_EXPIRED;
     if (e == OK)
         e = identity_oidc_end(c->oidc, &f.secrets, r->query,

@@ -19,7 +19,7 @@ struct control_oidc_account {
     bool bearer; /* a token, not a person at a browser: an account needs no address */
     /* Found: */
     struct id user;
-    bool created;
+    bool created, linked; /* a new account; another way into an old one */
 };
 MUST enum err control_oidc_account_in(struct control *c, struct store_conn *conn,
                                       struct control_oidc_account *x, int64_t now_us);

@@ -9,14 +9,20 @@
 
 #define EMAIL_TEXT_MAX 64
 
-/* May he sign in at all? */
-static enum err check_profile(struct store_conn *conn, struct arena *a, struct id user)
+/* May he sign in at all? Whoever has another way to do so hears of it. */
+static enum err check_profile(struct control *c, struct store_conn *conn, struct arena *a,
+                              const struct control_oidc_account *x, int64_t now_us)
 {
     struct identity_profile p;
-    enum err e = identity_profile_by_id(conn, a, user, &p);
-    if (e == ERR_NOT_FOUND)
+    enum err e = identity_profile_by_id(conn, a, x->user, &p);
+    if (e == ERR_NOT_FOUND || (e == OK && p.suspended))
         return ERR_FORBIDDEN;
-    return e == OK && p.suspended ? ERR_FORBIDDEN : e;
+    if (e != OK || !x->linked)
+        return e;
+    struct control_mail m = {.name = MAIL_IDENTITY_LINKED,
+                             .to = p.email,
+                             .vars = {.path = STR("/security"), .name = x->who->issuer}};
+    return control_mail_in(c, conn, &m, now_us);
 }
 
 /* Whoever signed up with this address never showed that it is his. */
@@ -45,6 +51,7 @@ static enum err link_by_email_in(struct control *c, struct store_conn *conn,
     if (p->verified_us == 0)
         e = take_over_in(c, conn, p, now_us);
     x->user = p->user;
+    x->linked = true;
     return e == OK ? identity_oidc_link_in(conn, x->who, p->user, now_us) : e;
 }
 
@@ -104,7 +111,7 @@ enum err control_oidc_account_in(struct control *c, struct store_conn *conn,
                                  struct control_oidc_account *x, int64_t now_us)
 {
     struct arena a;
-    x->created = false;
+    x->created = x->linked = false;
     arena_init(&a, 2048, 64u * 1024);
     enum err e = identity_oidc_user(conn, x->who, &x->user);
     bool linking = !id_is_zero(x->link_to);
@@ -112,12 +119,13 @@ enum err control_oidc_account_in(struct control *c, struct store_conn *conn,
         e = ERR_CONFLICT;
     } else if (e == ERR_NOT_FOUND && linking) {
         x->user = x->link_to;
+        x->linked = true;
         e = identity_oidc_link_in(conn, x->who, x->user, now_us);
     } else if (e == ERR_NOT_FOUND) {
         e = unknown_in(c, conn, &a, x, now_us);
     }
     if (e == OK)
-        e = check_profile(conn, &a, x->user);
+        e = check_profile(c, conn, &a, x, now_us);
     arena_fini(&a);
     return e;
 }

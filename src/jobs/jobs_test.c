@@ -757,20 +757,24 @@ static void random_turn(struct provider *p, struct jobs_taken *hand[3])
     }
 }
 
-static void random_seed(uint64_t seed)
+/* False without PostgreSQL. */
+static bool random_seed(uint64_t seed, bool postgres, int turns)
 {
     struct provider *p = mem_zalloc(sizeof(*p));
     struct jobs_taken *hand[3] = {NULL};
     p->w.now_us = T0;
     p->w.seed = seed;
-    assert_true(store_testkit_begin(&p->w.kit, false));
+    if (!store_testkit_begin(&p->w.kit, postgres)) {
+        mem_free(p);
+        return false;
+    }
     p->w.store = store_testkit_open(&p->w.kit);
     boot_random(p);
     for (size_t i = 0; i < RUNS; i++) {
         char input[2] = {(char)('A' + i), '\0'};
         p->runs[i] = put(&p->w, "random", "", input);
     }
-    for (int i = 0; i < 600; i++)
+    for (int i = 0; i < turns; i++)
         random_turn(p, hand);
     for (size_t i = 0; i < 3; i++)
         if (hand[i] != NULL)
@@ -796,13 +800,22 @@ static void random_seed(uint64_t seed)
     store_close(&p->w.store);
     store_testkit_end(&p->w.kit);
     mem_free(p);
+    return true;
 }
 
 static void at_random_once(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 12; seed++)
-        random_seed(seed);
+        assert_true(random_seed(seed, false, 600));
+}
+
+static void at_random_once_postgres(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 100; seed < 103; seed++)
+        if (!random_seed(seed, true, 300))
+            skip();
 }
 
 static void backoff(void **state)
@@ -841,6 +854,7 @@ int main(void)
                                        BOTH(finished_runs_go),
                                        BOTH(threads_do_everything_once),
                                        cmocka_unit_test(at_random_once),
+                                       cmocka_unit_test(at_random_once_postgres),
                                        cmocka_unit_test(backoff)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();

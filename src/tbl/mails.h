@@ -52,6 +52,9 @@
     MAIL(TOTP_DISABLED, "totp_disabled", "Two-step sign-in is off", "Two-step sign-in is off",     \
          "Signing in to {brand} no longer asks for a code of your authenticator app.", "",         \
          MAIL_ALARM)                                                                               \
+    MAIL(IDENTITY_LINKED, "identity_linked", "Another way to sign in", "Another way to sign in",   \
+         "Your account at {brand} can now be signed in to by way of {name}.",                      \
+         "Look at your account", MAIL_ALARM)                                                       \
     MAIL(INVITATION, "invitation", "{inviter} invites you to {team}", "Join {team}",               \
          "{inviter} invites you to the team {team} at {brand}, as {role}.\n"                       \
          "The invitation is good for {days} days.",                                                \

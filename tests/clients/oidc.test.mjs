@@ -36,6 +36,7 @@ async function browse(person, url, { other = new Map(), spoil = (u) => u } = {})
   assert.fail('it goes in circles');
 }
 const go = (person, provider, options) => browse(person, `${house.url}/api/auth/oidc/${provider}/start?redirect=/keys`, options);
+const link = (person, provider, csrf = person.csrf) => browse(person, `${house.url}/api/auth/oidc/${provider}/start?redirect=/keys&link=${csrf}`);
 const someone = () => new Person(house);
 
 before(async () => {
@@ -113,12 +114,18 @@ describe('a certified issuer', () => {
     assert.equal((await p.post('/api/auth/totp/confirm', { code: await totp(secret) })).status, 200);
     issuer.who = 'tom';
     assert.equal(await go(someone(), 'oidc'), '/sign-in?error=second_factor');
-    assert.equal(await go(p, 'oidc'), '/keys');
+    assert.equal((await link(p, 'oidc', 'x')).status, 403, 'another page cannot have it done');
+    assert.equal((await link(someone(), 'oidc', 'x')).status, 401);
+    assert.equal(await link(p, 'oidc'), '/keys');
+    assert.ok((await p.mail('/security')).text.includes('by way of'));
     const b = someone();
     assert.equal(await go(b, 'oidc'), '/keys');
     assert.equal((await b.me()).user.id, p.id);
     const thief = await someone().signUp(); // an identity belongs to one account
-    assert.equal(await go(thief, 'oidc'), '/sign-in?error=taken');
+    assert.equal(await link(thief, 'oidc'), '/sign-in?error=taken');
+    const id = (await thief.me()).user.id;
+    assert.equal(await go(thief, 'oidc'), '/keys'); // without asking to link it is a sign-in
+    assert.notEqual((await thief.me()).user.id, id);
   });
 
   test('answers that do not fit are refused', async () => {
