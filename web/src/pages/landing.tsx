@@ -12,7 +12,7 @@ import { CopyButton, Table } from '@/ui/data';
 import { SearchField } from '@/ui/form';
 
 const points = [
-  [KeyRound, 'The SDK you have', 'Change the base URL and the key. OpenAI and Anthropic clients work as they are, streaming too.'],
+  [KeyRound, 'The SDK you have', 'Change the base URL and the key. The OpenAI clients work as they are, streaming too.'],
   [BadgeDollarSign, 'Prepaid, never surprised', 'A call is held against your credit before it is sent, and settled to the last digit when it ends.'],
   [ReceiptText, 'Every call accounted for', 'Model, tokens and cost of each request: in its answer, in the console, in a CSV.'],
   [UsersRound, 'A team, one wallet', 'Roles, and a spending cap for each member and each key.'],

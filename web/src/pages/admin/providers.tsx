@@ -36,7 +36,7 @@ export default function Providers() {
     <>
       <PageHeader title="Providers & routes" note="Where calls go. Customers see neither names nor addresses." />
       <Card flush title="Providers" action={<Button size="sm" look="primary" icon={Plus} onClick={() => add('provider')}>Add a provider</Button>}>
-        <Table label="Providers" rows={providers.data?.data} error={providers.error} retry={() => void providers.refetch()} id={(p) => p.name} empty={<Empty icon={Server} title="No provider yet">OpenRouter, OpenAI, Anthropic, or anything that speaks like them.</Empty>} columns={[
+        <Table label="Providers" rows={providers.data?.data} error={providers.error} retry={() => void providers.refetch()} id={(p) => p.name} empty={<Empty icon={Server} title="No provider yet">OpenRouter, OpenAI, or anything that speaks like them.</Empty>} columns={[
           { head: 'Provider', cell: (p) => <div className="min-w-0"><p className="flex items-center gap-2 font-medium">{p.name}<Badge>{p.kind}</Badge></p><p className="truncate font-mono text-xs text-faint">{p.base_url}</p></div> },
           { head: 'Keys', right: true, cell: (p) => count(p.keys) }, { head: 'Calls', sort: (p) => p.health?.calls, right: true, cell: (p) => count(p.health?.calls ?? 0) },
           { head: 'Failed', right: true, phone: 'hide', cell: (p) => count(p.health?.failed ?? 0) }, { head: 'Median', right: true, phone: 'hide', cell: (p) => (p.health?.calls ? duration(p.health.p50_ms) : '—') },
@@ -64,12 +64,12 @@ function AddProvider({ onClose }: { onClose: () => void }) {
   const [kind, setKind] = useState('openrouter');
   const send = useSend((body: unknown) => ['/api/admin/providers', { body }], touched);
   const f = useForm({ name: '', base_url: 'https://openrouter.ai/api/v1', api_key: '' }, async (v) => { await send.mutateAsync({ ...v, kind }); say(`${v.name} is added.`); onClose(); });
-  const choose = (k: string) => { setKind(k); f.set('base_url', { openrouter: 'https://openrouter.ai/api/v1', openai: 'https://api.openai.com/v1', anthropic: 'https://api.anthropic.com/v1' }[k] ?? ''); };
+  const choose = (k: string) => { setKind(k); f.set('base_url', { openrouter: 'https://openrouter.ai/api/v1', openai: 'https://api.openai.com/v1' }[k] ?? ''); };
   return (
     <Dialog open onClose={onClose} title="Add a provider">
       <form onSubmit={f.submit} className="space-y-4">
         <Problem>{f.general}</Problem>
-        <SelectField label="Kind" value={kind} onChange={choose} choices={[{ value: 'openrouter', label: 'OpenRouter' }, { value: 'openai', label: 'OpenAI, or compatible' }, { value: 'anthropic', label: 'Anthropic' }]} />
+        <SelectField label="Kind" value={kind} onChange={choose} choices={[{ value: 'openrouter', label: 'OpenRouter' }, { value: 'openai', label: 'OpenAI, or compatible' }]} />
         <Field label="Name" {...f.bind('name')} placeholder="main" note="Yours alone; customers never see it." autoFocus required />
         <Field label="Base URL" {...f.bind('base_url')} type="url" required className="font-mono !text-sm" />
         <Field label="API key" type="password" {...f.bind('api_key')} autoComplete="off" note="Sealed before it is stored, and never shown again." required />
