@@ -4,7 +4,7 @@ import { useLocation } from 'wouter';
 import { useQueryClient } from '@tanstack/react-query';
 import { api } from '@/lib/api';
 import { useForm, useList, useSend, useTitle } from '@/lib/hooks';
-import { brandName, useFreshStart, useMe } from '@/lib/session';
+import { brandName, useFreshStart, useMe, useOptions } from '@/lib/session';
 import type { Session } from '@/lib/types';
 import { Badge, Button, Card, Empty, PageHeader } from '@/ui/basic';
 import { CopyButton, paged, Table, When } from '@/ui/data';
@@ -17,7 +17,7 @@ export default function Security() {
   return (
     <>
       <PageHeader title="Security" note="How you prove who you are, and where you are signed in." />
-      <div className="max-w-3xl space-y-4"><Password /><TwoFactor /><Sessions /></div>
+      <div className="max-w-3xl space-y-4"><Password /><TwoFactor /><Elsewhere /><Sessions /></div>
     </>
   );
 }
@@ -129,6 +129,19 @@ function Prove({ doing, onClose }: { doing: 'off' | 'codes'; onClose: () => void
         </form>
       )}
     </Dialog>
+  );
+}
+
+// Other accounts to sign in with: begun while signed in, the way there and back links them.
+function Elsewhere() {
+  const { options } = useOptions();
+  if (options.providers.length === 0) return null;
+  return (
+    <Card title="Sign in with another account" note="Connect one, and it lets you in the next time.">
+      <div className="flex flex-wrap gap-2">
+        {options.providers.map((p) => <a key={p.id} href={`/api/auth/oidc/${encodeURIComponent(p.id)}/start?redirect=/security`} className="inline-flex h-9 items-center rounded-md border border-line-strong bg-panel px-3.5 font-medium shadow-card hover:bg-sunk">Connect {p.name}</a>)}
+      </div>
+    </Card>
   );
 }
 

@@ -15,7 +15,7 @@ const errors: Record<string, string> = {
   denied: 'The other side did not let you in.', expired: 'That took too long, or was begun in another browser. Please try again.',
   signup_closed: 'There is no account for this address, and sign-up is closed.', invitation_needed: 'There is no account for this address yet. Open the link in the mail that invited you first.',
   email_unverified: 'That account has no verified e-mail address.', taken: 'That account is connected with another account here already.', suspended: 'This account is suspended.',
-  second_factor: 'This account asks for a second factor: sign in with your password and a code.', unavailable: 'The other side does not answer. Please try again in a moment.',
+  second_factor: 'This account asks for a second factor: sign in with your password and a code, then connect the other account under Security.', unavailable: 'The other side does not answer. Please try again in a moment.',
 };
 
 export function SignIn() {

@@ -62,7 +62,7 @@ function Members() {
         { head: 'Since', phone: 'hide', cell: (m) => <span className="whitespace-nowrap text-soft">{date(m.joined_at)}</span> },
         { head: '', right: true, cell: (m) => {
           const self = m.user.id === user.id;
-          if (!self && !may('members.write')) return null;
+          if (!self && (!may('members.write') || (m.role === 'owner' && !may('team.own')))) return null;
           return <Menu trigger={<Button look="quiet" size="icon" aria-label={`Actions for ${m.user.email}`}><EllipsisVertical className="size-4" aria-hidden /></Button>} entries={[
             { label: 'Spending cap', icon: Wallet, onSelect: () => cap(m), hidden: !may('members.write') },
             { label: 'Make owner', icon: Crown, onSelect: () => crown(m), hidden: self || !may('team.own') || team.personal }, '-',
