@@ -310,6 +310,14 @@ void crypto_hmac_sha1(struct str key, struct str s, uint8_t ret_mac[CRYPTO_SHA1_
     must(n == CRYPTO_SHA1_LEN);
 }
 
+void crypto_hmac_sha256(struct str key, struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN])
+{
+    unsigned n = 0;
+    must(HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)s.p, s.n, ret_mac, &n) !=
+         NULL);
+    must(n == CRYPTO_HASH_LEN);
+}
+
 struct str crypto_base32(const uint8_t *p, size_t n, char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -55,6 +55,9 @@ bool crypto_password_is_stale(struct str phc, int64_t memory_bytes, int64_t pass
 #define CRYPTO_SHA1_LEN 20
 void crypto_hmac_sha1(struct str key, struct str s, uint8_t ret_mac[CRYPTO_SHA1_LEN]);
 
+/* HMAC-SHA-256 with a key of any length, for other people's signatures. */
+void crypto_hmac_sha256(struct str key, struct str s, uint8_t ret_mac[CRYPTO_HASH_LEN]);
+
 /* n unbiased characters of 0-9A-Za-z. */
 void crypto_random_base62(char *p, size_t n);
 /* Fixed width, most significant first; v < 62^n. */

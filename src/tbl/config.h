@@ -107,6 +107,23 @@
     CONF(openrouter, provisioning_key_file, STR, "", "file that holds it instead")                 \
     CONF(openrouter, limit_reset, STR, "", "daily, weekly or monthly; empty: never")               \
     CONF(openrouter, check_every, TIME, "10m", "keys and what was used of them are looked at")     \
+    CONF(stripe, secret_key, STR, "", "sk_… or rk_… of Stripe; empty: nothing is sold")            \
+    CONF(stripe, secret_key_file, STR, "", "file that holds it instead")                           \
+    CONF(stripe, webhook_secrets, STR, "", "whsec_… of our endpoint, several comma separated")     \
+    CONF(stripe, webhook_secrets_file, STR, "", "file whose first line holds them instead")        \
+    CONF(stripe, api_url, STR, "https://api.stripe.com", "where its API is")                       \
+    CONF(stripe, account, STR, "", "acct_… that events must name, when they name one")             \
+    CONF(stripe, livemode, BOOL, "no", "live events (yes) or those of test mode (no) count")       \
+    CONF(stripe, currency, STR, "usd", "of this house's credit")                                   \
+    CONF(stripe, packs, STR, "5, 10, 25, 50, 100", "amounts that the top-up page offers")          \
+    CONF(stripe, amount_min, USD, "5", "smallest amount that can be bought")                       \
+    CONF(stripe, amount_max, USD, "2000", "largest amount that can be bought at once")             \
+    CONF(stripe, automatic_tax, BOOL, "no", "Stripe adds the taxes of the customer's country")     \
+    CONF(stripe, promotion_codes, BOOL, "no", "customers may enter Stripe's promotion codes")      \
+    CONF(stripe, fraud_warning_freezes, BOOL, "no",                                                \
+         "an early fraud warning freezes the payment's credit")                                    \
+    CONF(stripe, checkout_expires, TIME, "1h", "an unpaid checkout closes after; 30m to 24h")      \
+    CONF(stripe, reconcile_every, TIME, "1h", "Stripe's lists are compared with ours")             \
     CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
     CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
     CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \
