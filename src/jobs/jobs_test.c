@@ -806,15 +806,15 @@ static bool random_seed(uint64_t seed, bool postgres, int turns)
 static void at_random_once(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++)
+    for (uint64_t seed = 1; seed <= 8; seed++)
         assert_true(random_seed(seed, false, 600));
 }
 
 static void at_random_once_postgres(void **state)
 {
     (void)state;
-    for (uint64_t seed = 100; seed < 103; seed++)
-        if (!random_seed(seed, true, 300))
+    for (uint64_t seed = 100; seed < 102; seed++)
+        if (!random_seed(seed, true, 200))
             skip();
 }
 
