@@ -132,14 +132,16 @@ function Prove({ doing, onClose }: { doing: 'off' | 'codes'; onClose: () => void
   );
 }
 
-// Other accounts to sign in with: begun while signed in, the way there and back links them.
+// Other accounts to sign in with: the way there and back links them, when the token says that it was
+// this page that asked.
 function Elsewhere() {
   const { options } = useOptions();
+  const { csrf_token } = useMe();
   if (options.providers.length === 0) return null;
   return (
     <Card title="Sign in with another account" note="Connect one, and it lets you in the next time.">
       <div className="flex flex-wrap gap-2">
-        {options.providers.map((p) => <a key={p.id} href={`/api/auth/oidc/${encodeURIComponent(p.id)}/start?redirect=/security`} className="inline-flex h-9 items-center rounded-md border border-line-strong bg-panel px-3.5 font-medium shadow-card hover:bg-sunk">Connect {p.name}</a>)}
+        {options.providers.map((p) => <a key={p.id} href={`/api/auth/oidc/${encodeURIComponent(p.id)}/start?redirect=/security&link=${encodeURIComponent(csrf_token)}`} className="inline-flex h-9 items-center rounded-md border border-line-strong bg-panel px-3.5 font-medium shadow-card hover:bg-sunk">Connect {p.name}</a>)}
       </div>
     </Card>
   );
