@@ -125,24 +125,40 @@ static bool is_plain_url(const char *url)
     return is_plain(url) && url_parse(str_c(url), &u, &why) == OK;
 }
 
+NORETURN static void run_browser(const char *url, int told)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0 && setsid() >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 &&
+        dup2(null, 2) == 2) {
+        char program[] = "xdg-open", *copy = mem_dup(url, strlen(url));
+        execvp(program, (char *[]){program, copy, NULL});
+    }
+    (void)!write(told, "", 1);
+    _exit(127);
+}
+
 static bool open_browser(const char *url)
 {
     const char *x11 = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
     if (((x11 == NULL || x11[0] == '\0') && (wayland == NULL || wayland[0] == '\0')) ||
         !is_plain_url(url))
         return false;
+    /* Its own process, for as long as it likes: some browsers stay until they are closed. What is
+     * written to the pipe is that it could not be run. */
+    int told[2];
+    char failed;
+    if (pipe2(told, O_CLOEXEC) != 0)
+        return false;
     pid_t pid = fork();
     if (pid == 0) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
-            _exit(127);
-        char program[] = "xdg-open", *copy = mem_dup(url, strlen(url));
-        execvp(program, (char *[]){program, copy, NULL});
-        _exit(127);
+        if (fork() == 0)
+            run_browser(url, told[1]);
+        _exit(0);
     }
-    int status = 0;
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 0;
+    (void)close(told[1]);
+    bool opened = pid > 0 && waitpid(pid, NULL, 0) == pid && read(told[0], &failed, 1) == 0;
+    (void)close(told[0]);
+    return opened;
 }
 
 /* ---- login ---- */

@@ -75,7 +75,7 @@ function inTerminal(args, env) {
 test('tollgate login, whoami, logout, in a terminal with a browser', async () => {
   const xdg = join(house.dir, 'xdg-login'), bin = join(house.dir, 'bin');
   mkdirSync(bin);
-  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$@" >${house.dir}/opened\n`);
+  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$@" >${house.dir}/opening\nmv ${house.dir}/opening ${house.dir}/opened\nexec sleep 5\n`);
   chmodSync(join(bin, 'xdg-open'), 0o755);
   const env = { XDG_CONFIG_HOME: xdg, DISPLAY: ':0', PATH: `${bin}:${process.env.PATH}` };
   const login = inTerminal(['login', '--url', house.url, '--name', 'workbench'], env);
