@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "identity/room.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 
 #define WAYS 8
@@ -49,6 +50,22 @@ void identity_brake_free(struct identity_brake **brake)
     *brake = NULL;
 }
 
+struct str identity_brake_net(struct str subject, char text[IDENTITY_NET_TEXT_MAX])
+{
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    uint8_t b[16];
+    if (subject.n == 0 || subject.n >= IDENTITY_NET_TEXT_MAX)
+        return subject;
+    memcpy(text, subject.p, subject.n);
+    text[subject.n] = '\0';
+    if (inet_pton(AF_INET6, text, b) != 1)
+        return subject;
+    if (memcmp(b, mapped, sizeof(mapped)) == 0)
+        return str_c(inet_ntop(AF_INET, b + 12, text, IDENTITY_NET_TEXT_MAX));
+    memset(b + 8, 0, 8);
+    return str_c(inet_ntop(AF_INET6, b, text, IDENTITY_NET_TEXT_MAX));
+}
+
 /* Keyed, so that nobody can choose whose entry he pushes out. */
 static uint64_t tag_of(const struct identity *identity, enum identity_brake_kind kind,
                        struct str subject)
@@ -56,8 +73,9 @@ static uint64_t tag_of(const struct identity *identity, enum identity_brake_kind
     static const char *const purpose[IDENTITY_BRAKE__COUNT] = {
         "brake account", "brake address", "brake sign-up", "brake mail", "brake device"};
     uint8_t mac[CRYPTO_HASH_LEN];
+    char net[IDENTITY_NET_TEXT_MAX];
     uint64_t tag;
-    identity_mac(identity, purpose[kind], str_upto(subject, 512), mac);
+    identity_mac(identity, purpose[kind], str_upto(identity_brake_net(subject, net), 512), mac);
     memcpy(&tag, mac, sizeof(tag));
     return tag | 1;
 }

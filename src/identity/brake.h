@@ -27,4 +27,10 @@ int64_t identity_brake_take(struct identity *identity, enum identity_brake_kind 
 void identity_brake_good(struct identity *identity, enum identity_brake_kind kind,
                          struct str subject);
 
+/* ---- inside of the room ---- */
+/* Who a subject stands for: an IPv6 address for its /64, which one customer has whole; IPv4 mapped
+ * into IPv6 for itself; anything else is what it is. */
+#define IDENTITY_NET_TEXT_MAX 48
+struct str identity_brake_net(struct str subject, char text[IDENTITY_NET_TEXT_MAX]);
+
 #endif

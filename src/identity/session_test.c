@@ -276,11 +276,27 @@ static void test_brake(void **state)
     }
 }
 
+static void test_nets(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {{"10.1.2.3", "10.1.2.3"},
+                                          {"::ffff:10.1.2.3", "10.1.2.3"},
+                                          {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+                                          {"2001:db8:1:2::", "2001:db8:1:2::"},
+                                          {"::1", "::"},
+                                          {"nonsense", "nonsense"},
+                                          {"", ""}};
+    char text[IDENTITY_NET_TEXT_MAX];
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_true(str_eq(identity_brake_net(str_c(rows[i][0]), text), str_c(rows[i][1])));
+}
+
 int main(void)
 {
     crypto_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_nets),
         cmocka_unit_test_setup_teardown(test_brake, identity_testkit_setup,
                                         identity_testkit_teardown),
         KIT_BOTH(test_sessions),
