@@ -10,7 +10,7 @@ export default {
         page: v('page'), panel: v('panel'), sunk: v('sunk'), line: v('line'), 'line-strong': v('line-strong'),
         ink: v('ink'), soft: v('soft'), faint: v('faint'),
         brand: v('brand'), 'brand-ink': v('brand-ink'), 'on-brand': v('on-brand'),
-        good: v('good'), warn: v('warn'), bad: v('bad'),
+        good: v('good'), warn: v('warn'), 'warn-face': v('warn-face'), bad: v('bad'),
       },
       fontFamily: {
         sans: ['"Inter Variable"', 'system-ui', 'sans-serif'],

@@ -24,6 +24,9 @@ test('every digit is shown, and at least two behind the point', () => {
 test('cards are in cents, rounded half away from zero; less than a cent stays as it is', () => {
   for (const [given, shown] of [['87.61038201', '$87.61'], ['0.005', '$0.01'], ['0.00432', '$0.00432'], ['-1.005', '−$1.01'], ['999.995', '$1,000.00'], ['12', '$12.00'], ['0', '$0.00'], ['-0.000000001', '−$0.000000001']])
     assert.equal(money.usdRounded(given), shown);
+  // What there is to spend is never shown as more than it is.
+  for (const [given, shown] of [['9.9998704', '$9.99'], ['10', '$10.00'], ['0.009', '$0.009'], ['-0.011', '−$0.02'], ['0.999999999', '$0.99']])
+    assert.equal(money.usdRounded(given, true), shown);
 });
 
 test('a million tokens', () => {

@@ -54,11 +54,11 @@ function TeamSwitch({ onNew }: { onNew: () => void }) {
 function BalancePill() {
   const { data } = useGet<Balance>('/api/billing/balance', 30_000);
   if (!data) return null;
-  const tone = data.state === 'good' ? 'bg-good' : data.state === 'low' ? 'bg-warn' : 'bg-bad';
+  const tone = data.state === 'good' ? 'bg-good' : data.state === 'low' ? 'bg-warn-face' : 'bg-bad';
   return (
     <Link href="/billing" className="flex items-center justify-between rounded-md px-2.5 py-2 text-sm hover:bg-sunk">
       <span className="flex items-center gap-2 text-soft"><span className={cx('size-2 rounded-full', tone)} aria-hidden />Balance</span>
-      <Money of={data.available} round className="font-semibold" />
+      <Money of={data.available} round="down" className="font-semibold" />
     </Link>
   );
 }

@@ -34,7 +34,7 @@ export async function api<T>(path: string, { method, body, signal, idempotent }:
   }
   if (!r.ok) {
     const e = await failure(r);
-    if (e.code === 'session_expired') window.dispatchEvent(new Event('session-ended'));
+    if (e.code === 'session_expired' || (e.code === 'missing_credentials' && path !== '/api/me')) window.dispatchEvent(new Event('session-ended'));
     throw e;
   }
   if (r.status === 204 || r.headers.get('content-length') === '0') return undefined as T;

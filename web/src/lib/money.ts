@@ -61,13 +61,13 @@ export function usdSigned(s: string): string {
   return parse(s).n > 0n ? `+${usd(s)}` : usd(s);
 }
 
-// In cents, rounded half away from zero, for large figures on cards, whose exact value is in a title;
-// what is less than a cent is shown as it is.
-export function usdRounded(s: string): string {
+// In cents, for large figures on cards, whose exact value is in a title: rounded half away from zero, or
+// down, for what there is to spend. What is less than a cent is shown as it is.
+export function usdRounded(s: string, down = false): string {
   const d = parse(s);
   if (d.scale <= 2) return usd(s);
-  const unit = 10n ** BigInt(d.scale - 2), half = unit / 2n;
-  const cents = d.n < 0n ? -((-d.n + half) / unit) : (d.n + half) / unit;
+  const unit = 10n ** BigInt(d.scale - 2), half = down ? 0n : unit / 2n;
+  const cents = d.n < 0n ? -((-d.n + (down ? unit - 1n : half)) / unit) : (d.n + half) / unit;
   if (cents === 0n) return usd(s);
   return usd(text({ n: cents, scale: 2 }));
 }

@@ -120,7 +120,7 @@ export function Shown({ made, rotated, onClose }: { made: Key; rotated: boolean;
     <Dialog open onClose={onClose} locked title={rotated ? 'Your new key' : 'Your key is made'} wide>
       {secret ? (
         <div className="space-y-4">
-          <p className="flex items-start gap-2.5 rounded-md border border-warn/40 bg-warn/10 px-3 py-2.5"><TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden /><span><b className="font-semibold">Copy it now.</b> It is not stored and cannot be shown again.</span></p>
+          <p className="flex items-start gap-2.5 rounded-md border border-warn-face/50 bg-warn-face/10 px-3 py-2.5"><TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden /><span><b className="font-semibold">Copy it now.</b> It is not stored and cannot be shown again.</span></p>
           <div className="flex items-center gap-2 rounded-md border border-line-strong bg-sunk p-2 pl-3"><code data-secret className="min-w-0 flex-1 break-all font-mono text-sm">{secret}</code><CopyButton text={secret} label="Copy the key" /></div>
           <div><p className="mb-1.5 text-sm font-medium">Try it</p><Code wrap label="Example">{`curl ${base}/v1/models -H "Authorization: Bearer ${secret}"`}</Code></div>
         </div>

@@ -65,13 +65,13 @@ export function PageHeader({ title, note, children }: { title: ReactNode; note?:
 }
 
 const tones = {
-  plain: 'bg-sunk text-soft', good: 'bg-good/10 text-good', warn: 'bg-warn/10 text-warn', bad: 'bg-bad/10 text-bad', brand: 'bg-brand/10 text-brand-ink',
+  plain: 'bg-sunk text-soft', good: 'bg-good/10 text-good', warn: 'bg-warn-face/15 text-warn', bad: 'bg-bad/10 text-bad', brand: 'bg-brand/10 text-brand-ink',
 };
 export type Tone = keyof typeof tones;
 export function Badge({ tone = 'plain', dot, children, title }: { tone?: Tone; dot?: boolean; children: ReactNode; title?: string }) {
   return (
     <span title={title} className={cx('inline-flex items-center gap-1.5 whitespace-nowrap rounded-full px-2 py-0.5 text-xs font-medium tracking-normal', tones[tone])}>
-      {dot && <span className="size-1.5 rounded-full bg-current" aria-hidden />}{children}
+      {dot && <span className={cx('size-1.5 rounded-full', tone === 'warn' ? 'bg-warn-face' : 'bg-current')} aria-hidden />}{children}
     </span>
   );
 }
@@ -95,7 +95,7 @@ export function Bar({ percent, tone, label }: { percent: number; tone?: 'good' |
   const face = tone ?? (percent >= 100 ? 'bad' : percent >= 80 ? 'warn' : 'good');
   return (
     <div role="progressbar" aria-label={label} aria-valuenow={Math.round(percent)} aria-valuemin={0} aria-valuemax={100} className="h-1.5 w-full overflow-hidden rounded-full bg-line">
-      <div className={cx('h-full rounded-full', face === 'good' ? 'bg-brand' : face === 'warn' ? 'bg-[#f59e0b]' : 'bg-bad')} style={{ width: `${percent}%` }} />
+      <div className={cx('h-full rounded-full', face === 'good' ? 'bg-brand' : face === 'warn' ? 'bg-warn-face' : 'bg-bad')} style={{ width: `${percent}%` }} />
     </div>
   );
 }

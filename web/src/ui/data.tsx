@@ -28,8 +28,8 @@ export function Code({ children, wrap, label }: { children: string; wrap?: boole
 }
 
 // Exact below a dollar and in tables; large figures in cents with the exact value on top.
-export function Money({ of, round, className }: { of: string; round?: boolean; className?: string }) {
-  return <span className={cx('num', className)} title={round ? usd(of) : undefined}>{round ? usdRounded(of) : usd(of)}</span>;
+export function Money({ of, round, className }: { of: string; round?: boolean | 'down'; className?: string }) {
+  return <span className={cx('num', className)} title={round ? usd(of) : undefined}>{round ? usdRounded(of, round === 'down') : usd(of)}</span>;
 }
 
 export function When({ at, never = '—' }: { at: string | null | undefined; never?: string }) {

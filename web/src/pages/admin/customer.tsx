@@ -37,7 +37,7 @@ export default function CustomerPage() {
         <Button look="primary" icon={Plus} onClick={() => set('credit')}>Give credit</Button>
       </PageHeader>
       <div className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
-        <Stat label="Balance"><Money of={c.balance} round /></Stat>
+        <Stat label="Balance"><Money of={c.balance} round="down" /></Stat>
         <Stat label="Spent, 30 days"><Money of={c.spent_30d} round /></Stat>
         <Stat label="Requests, 30 days">{count(c.requests_30d)}</Stat>
         <Stat label="Last call"><When at={c.last_call_at} never="Never" /></Stat>

@@ -19,7 +19,7 @@ export default function Customers() {
         <div className="p-4"><SearchField label="Search by e-mail, name or number" value={q} onChange={setQ} className="max-w-md" /></div>
         <Table label="Customers" rows={list.rows} {...paged(list)} id={(c) => c.user.id} onRow={(c) => go(`/admin/customers/${c.user.id}`)} empty={<Empty icon={Users} title={q ? 'Nobody fits' : 'No customers yet'}>{q ? 'Try a part of the address.' : 'Whoever signs up is listed here.'}</Empty>} columns={[
           { head: 'Customer', cell: (c) => <div className="min-w-0"><Link href={`/admin/customers/${c.user.id}`} className="block truncate font-medium hover:underline">{c.user.email}</Link><p className="truncate text-sm text-faint">{c.user.name || c.team.name}</p></div> },
-          { head: 'Balance', sort: (c) => c.balance, right: true, cell: (c) => <Money of={c.balance} round /> },
+          { head: 'Balance', sort: (c) => c.balance, right: true, cell: (c) => <Money of={c.balance} round="down" /> },
           { head: 'Spent, 30 days', sort: (c) => c.spent_30d, right: true, cell: (c) => <Money of={c.spent_30d} round /> },
           { head: 'Requests, 30 days', sort: (c) => c.requests_30d, right: true, phone: 'hide', cell: (c) => count(c.requests_30d) },
           { head: 'Last call', sort: (c) => c.last_call_at, phone: 'hide', cell: (c) => <span className="text-soft"><When at={c.last_call_at} never="Never" /></span> },

@@ -31,7 +31,7 @@ export default function Overview() {
     <>
       <PageHeader title="Overview" note="The last thirty days, and how the house does.">{h && <Badge title="Version">{h.version}</Badge>}</PageHeader>
       {h && h.alerts.length > 0 && (
-        <div role="alert" className="mb-4 space-y-1 rounded-lg border border-warn/40 bg-warn/10 px-4 py-3">
+        <div role="alert" className="mb-4 space-y-1 rounded-lg border border-warn-face/50 bg-warn-face/10 px-4 py-3">
           {h.alerts.map((a) => <p key={a.code} className="flex items-start gap-2.5"><CircleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden />{a.message}</p>)}
         </div>
       )}
@@ -56,7 +56,7 @@ export default function Overview() {
           <Table label="Newest customers" rows={customers.data?.data} error={customers.error} id={(c) => c.user.id} empty={<Empty title="No customers yet" />} columns={[
             { head: 'Customer', cell: (c) => <Link href={`/admin/customers/${c.user.id}`} className="block max-w-56 truncate font-medium hover:underline">{c.user.email}</Link> },
             { head: 'Since', cell: (c) => <span className="text-soft"><When at={c.user.created_at} /></span> },
-            { head: 'Balance', right: true, cell: (c) => <Money of={c.balance} round /> },
+            { head: 'Balance', right: true, cell: (c) => <Money of={c.balance} round="down" /> },
           ]} />
         </Card>
         <Card flush title="Jobs that need attention" action={<Link href="/admin/jobs" className="link text-sm">All</Link>}>
