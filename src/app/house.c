@@ -68,6 +68,11 @@ struct limits_options house_limits(const struct config *c)
     return o;
 }
 
+static void user_key_refused(void *house, struct id user)
+{
+    upstream_keys_refused(((struct house *)house)->upstream_keys, user, clock_wall_us());
+}
+
 static struct gateway_options gateway_options_of(struct house *h)
 {
     const struct config *c = h->config;
@@ -77,6 +82,8 @@ static struct gateway_options gateway_options_of(struct house *h)
         .limits = h->limits,
         .upstreams = c->openrouter_provider[0] != '\0' ? h->upstreams : NULL,
         .user_keys_provider = c->openrouter_provider,
+        .user_key_refused = user_key_refused,
+        .user_keys_arg = h,
         .tier_balance = c->limits_tier_balance,
         .durability = c->store_durability,
         .unknown_outcome = c->gateway_unknown_outcome,

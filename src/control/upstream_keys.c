@@ -287,6 +287,11 @@ static enum jobs_outcome lost(struct upstream_keys *k, struct jobs_call *call, s
     return store_write(k->options.store, lost_in, &l) == OK ? JOBS_END : JOBS_RETRY;
 }
 
+struct trust {
+    struct identity_upstreams *u;
+    struct id user;
+};
+
 /* data: what was seen, kept by limit_done_in. */
 static enum jobs_outcome limit_run(struct jobs_call *call)
 {
@@ -321,11 +326,28 @@ static enum jobs_outcome limit_run(struct jobs_call *call)
     return JOBS_DONE;
 }
 
+/* Whatever it was refused for, its limit is right now. */
+static void trust_on_end(void *arg, bool committed)
+{
+    struct trust *t = arg;
+    if (committed)
+        identity_upstream_trust(t->u, t->user);
+    mem_free(t);
+}
+
 static enum err limit_done_in(struct store_conn *conn, struct jobs_call *call)
 {
     struct seen s;
     if (call->data.n != sizeof(s))
         return OK; /* he has no key (any more) */
+    struct upstream_keys *k = call->arg;
+    struct trust *t = mem_zalloc(sizeof(*t));
+    t->u = k->options.upstreams;
+    if (!user_of(call, &t->user)) {
+        mem_free(t);
+        return ERR_CORRUPT;
+    }
+    store_on_end(conn, trust_on_end, t);
     memcpy(&s, call->data.p, sizeof(s));
     return seen_in(conn, &s, call->now_us);
 }
@@ -333,27 +355,58 @@ static enum err limit_done_in(struct store_conn *conn, struct jobs_call *call)
 static const struct jobs_step limit_steps[] = {
     {.name = "mirror", .run = limit_run, .done_in = limit_done_in}};
 
+/* Changes of one second share a run, which begins after that second is over. */
+static enum err limit_later_in(struct upstream_keys *k, struct store_conn *conn, struct str user,
+                               int64_t now_us)
+{
+    char key[ID_TEXT_MAX + 32];
+    int n = snprintf(key, sizeof(key), "%.*s %lld", STR_ARG(user), (long long)(now_us / US_PER_S));
+    struct jobs_spec spec = {.kind = "upstream_limit",
+                             .key = str_of(key, (size_t)n),
+                             .input = user,
+                             .wake_us = now_us + SOON_US};
+    return jobs_enqueue_in(k->options.jobs, conn, &spec, now_us, NULL);
+}
+
+struct refused {
+    struct upstream_keys *k;
+    struct id user;
+    int64_t now_us;
+};
+
+static enum err refused_in(struct store_conn *conn, void *arg)
+{
+    const struct refused *r = arg;
+    char user[ID_TEXT_MAX];
+    return limit_later_in(r->k, conn, id_text("usr_", r->user, user), r->now_us);
+}
+
+static void refused_done(void *arg, enum err e)
+{
+    if (e != OK)
+        observe_say("warn", "upstream_key_refused", "%s", err_info(e)->meaning);
+    mem_free(arg);
+}
+
+void upstream_keys_refused(struct upstream_keys *k, struct id user, int64_t now_us)
+{
+    struct refused *r = mem_zalloc(sizeof(*r));
+    *r = (struct refused){k, user, now_us};
+    store_write_later(k->options.store, refused_in, refused_done, r);
+}
+
 enum err upstream_keys_credit_changed_in(void *arg, struct store_conn *conn, struct id wallet,
                                          int64_t wall_us)
 {
     struct upstream_keys *k = arg;
-    char team[ID_TEXT_MAX], key[ID_TEXT_MAX + 32];
+    char team[ID_TEXT_MAX];
     struct store_query *q = NULL;
     if (!upstream_keys_are_on(k))
         return OK;
     enum err e = store_start(conn, SQL_UPSTREAM_KEYS_OF_TEAM, &q, "t",
                              id_text("team_", wallet, team));
-    while (e == OK && (e = store_step(q)) == OK) {
-        /* Changes of one second share a run, which begins after that second is over. */
-        struct str user = store_str(q, 0);
-        int n = snprintf(key, sizeof(key), "%.*s %lld", STR_ARG(user),
-                         (long long)(wall_us / US_PER_S));
-        struct jobs_spec spec = {.kind = "upstream_limit",
-                                 .key = str_of(key, (size_t)n),
-                                 .input = user,
-                                 .wake_us = wall_us + SOON_US};
-        e = jobs_enqueue_in(k->options.jobs, conn, &spec, wall_us, NULL);
-    }
+    while (e == OK && (e = store_step(q)) == OK)
+        e = limit_later_in(k, conn, store_str(q, 0), wall_us);
     store_finish(&q);
     return e == ERR_END ? OK : e;
 }

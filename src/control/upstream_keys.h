@@ -41,6 +41,8 @@ MUST enum err upstream_keys_rotate_in(struct upstream_keys *k, struct store_conn
 /* The user has gone: his key is forgotten here and ended there. */
 MUST enum err upstream_keys_end_in(struct upstream_keys *k, struct store_conn *conn, struct id user,
                                    int64_t now_us);
+/* The provider refused the user's key: it is looked at soon. On any thread, without waiting. */
+void upstream_keys_refused(struct upstream_keys *k, struct id user, int64_t now_us);
 /* Fits ledger_options: the limits of the wallet's users follow. */
 enum err upstream_keys_credit_changed_in(void *k, struct store_conn *conn, struct id wallet,
                                          int64_t wall_us);

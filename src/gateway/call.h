@@ -129,7 +129,7 @@ struct call {
     size_t candidate, key_index, keys_tried;
     int64_t attempts;
     struct upstream_call *up;
-    bool up_sent; /* the whole request has left */
+    bool up_sent, own_key; /* the whole request has left; by the user's own key */
     bool upstream_id_noted, upstream_id_journalled;
 
     /* meter */

@@ -57,7 +57,7 @@ static void request_edits(struct call *c, struct edits *list)
         edits_add(list, rq->open_at, 0, head);
 }
 
-struct str call_auth(const struct call *c, struct arena *a)
+struct str call_auth(struct call *c, struct arena *a)
 {
     const struct provider_wire *w = wire_of(c);
     char *text = w->user_keys && c->keys_tried <= 1 ? arena_alloc(a, IDENTITY_UPSTREAM_AUTH_MAX)
@@ -65,7 +65,8 @@ struct str call_auth(const struct call *c, struct arena *a)
     struct str own = STR("");
     if (text != NULL)
         own = identity_upstream_auth(c->gl->g->o.upstreams, c->key->user, text);
-    return own.n != 0 ? own : w->auth[c->key_index];
+    c->own_key = own.n != 0;
+    return c->own_key ? own : w->auth[c->key_index];
 }
 
 static void send_request(struct call *c)

@@ -36,6 +36,8 @@ struct gateway_options {
     struct limits *limits;
     struct identity_upstreams *upstreams; /* NULL: users have no keys of their own upstream */
     const char *user_keys_provider; /* the provider that they were made at */
+    void (*user_key_refused)(void *arg, struct id user); /* on a loop; may be NULL */
+    void *user_keys_arg;
     uint8_t seal[CRYPTO_KEY_LEN]; /* for kept answers */
     enum gateway_durability durability;
     enum ledger_policy unknown_outcome;

@@ -11,6 +11,14 @@ static void copy_value(char *to, size_t size, struct str from)
     to[s.n] = '\0';
 }
 
+/* His own key is gone there, or its limit lags behind: the next calls go by the house's. */
+static void own_key_refused(const struct call *c)
+{
+    const struct gateway_options *o = &c->gl->g->o;
+    if (identity_upstream_doubt(o->upstreams, c->key->user) && o->user_key_refused != NULL)
+        o->user_key_refused(o->user_keys_arg, c->key->user);
+}
+
 static void on_head(void *arg, const struct http1_head *head)
 {
     struct call *c = arg;
@@ -20,6 +28,8 @@ static void on_head(void *arg, const struct http1_head *head)
     observe_time(METRIC_TIME_STEP_FIRST_BYTE, c->head_us - c->dispatched_us);
     call_note_provider(c, head->status == 429 || head->status >= 500,
                        c->head_us - c->dispatched_us);
+    if (c->own_key && head->status >= 401 && head->status <= 403)
+        own_key_refused(c);
     struct str generation = http1_header_get(head, STR("x-generation-id"));
     if (generation.p != NULL)
         call_note_upstream_id(c, generation);

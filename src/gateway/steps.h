@@ -53,7 +53,7 @@ void call_idem_end(struct call *c);
 
 /* dispatch.c */
 /* The Authorization line of this attempt; the user's own key there, or the provider's. */
-struct str call_auth(const struct call *c, struct arena *a);
+struct str call_auth(struct call *c, struct arena *a);
 void call_dispatch(struct call *c);
 /* Body of the upstream's failure is mapped; another attempt is made when the rules allow one. */
 void call_attempt_failed(struct call *c, const struct upstream_failure *f, bool may_retry);

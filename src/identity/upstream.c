@@ -15,6 +15,7 @@ struct entry {
     char *auth; /* a header line; NULL: free, or gone */
     uint16_t auth_n;
     bool used; /* was ever in use: a search goes on behind it */
+    bool doubted;
 };
 
 struct shard {
@@ -80,6 +81,7 @@ static void set(struct identity_upstreams *u, struct id user, struct str secret)
     drop(e);
     e->user = user;
     e->used = true;
+    e->doubted = false;
     if (secret.n != 0) {
         e->auth = mem_dup(line, (size_t)n);
         e->auth_n = (uint16_t)n;
@@ -95,12 +97,37 @@ struct str identity_upstream_auth(struct identity_upstreams *u, struct id user,
     size_t n = 0;
     pthread_mutex_lock(&s->lock);
     const struct entry *e = s->cap != 0 ? slot_of(s, user) : NULL;
-    if (e != NULL && e->auth != NULL) {
+    if (e != NULL && e->auth != NULL && !e->doubted) {
         n = e->auth_n;
         memcpy(text, e->auth, n);
     }
     pthread_mutex_unlock(&s->lock);
     return str_of(text, n);
+}
+
+/* What it was before. */
+static bool set_doubt(struct identity_upstreams *u, struct id user, bool doubted)
+{
+    struct shard *s = shard_of(u, user);
+    bool was = doubted;
+    pthread_mutex_lock(&s->lock);
+    struct entry *e = s->cap != 0 ? slot_of(s, user) : NULL;
+    if (e != NULL && e->auth != NULL) {
+        was = e->doubted;
+        e->doubted = doubted;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return was;
+}
+
+bool identity_upstream_doubt(struct identity_upstreams *u, struct id user)
+{
+    return !set_doubt(u, user, true);
+}
+
+void identity_upstream_trust(struct identity_upstreams *u, struct id user)
+{
+    (void)set_doubt(u, user, false);
 }
 
 /* ---- sealed ---- */

@@ -3,8 +3,8 @@
  *
  * Owns: table upstream_key; the opened keys.
  * Needs: store, base.
- * Threads: identity_upstream_auth on any thread (a short lock of one of 64 shards); functions
- * ending in _in inside a store_write closure.
+ * Threads: identity_upstream_auth, _doubt and _trust on any thread (a short lock of one of 64
+ * shards); functions ending in _in inside a store_write closure.
  * Memory: some 150 bytes per user who has one.
  * Units: µs, nano.
  * Errors: NOT_FOUND, DENIED (a sealed key does not open), CONFLICT.
@@ -30,6 +30,11 @@ void identity_upstreams_close(struct identity_upstreams **u);
 /* "Authorization: Bearer …\r\n" of the user's key; empty when he has none. */
 struct str identity_upstream_auth(struct identity_upstreams *u, struct id user,
                                   char text[IDENTITY_UPSTREAM_AUTH_MAX]);
+
+/* The provider has refused it: the user goes without, until it is trusted again or another one is
+ * there. True the first time. */
+bool identity_upstream_doubt(struct identity_upstreams *u, struct id user);
+void identity_upstream_trust(struct identity_upstreams *u, struct id user);
 
 struct identity_upstream_row {
     char hash[IDENTITY_UPSTREAM_HASH_MAX + 1], old_hash[IDENTITY_UPSTREAM_HASH_MAX + 1];

@@ -102,6 +102,13 @@ static void lives(bool postgres)
     assert_int_equal(put(&w, w.ada, "h1", "sk-one"), OK);
     check_auth(&w, w.ada, "Authorization: Bearer sk-one\r\n");
     check_auth(&w, w.bob, "");
+    assert_true(identity_upstream_doubt(w.u, w.ada));
+    assert_false(identity_upstream_doubt(w.u, w.ada));
+    assert_false(identity_upstream_doubt(w.u, w.bob));
+    check_auth(&w, w.ada, "");
+    identity_upstream_trust(w.u, w.ada);
+    check_auth(&w, w.ada, "Authorization: Bearer sk-one\r\n");
+    assert_true(identity_upstream_doubt(w.u, w.ada)); /* until there is another one */
     reopen(&w);
     check_auth(&w, w.ada, "Authorization: Bearer sk-one\r\n");
     assert_int_equal(put(&w, w.ada, "h2", "sk-two"), OK);
