@@ -24,7 +24,7 @@ function NavLink({ place, at, onGo }: { place: Place; at: string; onGo?: () => v
   const here = place.to === '/' || place.to === '/admin' || place.to === '/settings' ? at === place.to : at === place.to || at.startsWith(`${place.to}/`);
   return (
     <Link href={place.to} onClick={onGo} aria-current={here ? 'page' : undefined}
-      className={cx('flex h-8 items-center gap-2.5 rounded-md px-2.5 text-base font-medium', here ? 'bg-brand/10 text-brand-ink' : 'text-soft hover:bg-sunk hover:text-ink')}>
+      className={cx('flex h-[1.875rem] items-center gap-2.5 rounded-md px-2.5 text-base font-medium', here ? 'bg-brand/10 text-brand-ink' : 'text-soft hover:bg-sunk hover:text-ink')}>
       <place.icon className={cx('size-4', here ? '' : 'text-faint')} aria-hidden />{place.name}
     </Link>
   );
