@@ -80,6 +80,21 @@ test('invite, join, hit the cap, be let go', async () => {
   await ada.page.getByRole('row', { name: new RegExp(bob.email) }).getByText('of $1.00').waitFor();
   await say(key);
 
+  // A viewer looks: he is offered nothing that he may not.
+  const role = async (name) => {
+    await ada.page.getByRole('combobox', { name: `Role of ${bob.email}` }).click();
+    await ada.page.getByRole('option', { name: new RegExp(`^${name}`) }).click();
+    await ada.sees(`is ${name.toLowerCase()} now.`);
+  };
+  await role('Viewer');
+  await bob.go('/keys');
+  await bob.heading('API keys');
+  await bob.quiet();
+  assert.equal(await bob.page.getByRole('button', { name: 'Create a key' }).count(), 0);
+  await bob.go('/playground');
+  await bob.sees('Your role only looks');
+  await role('Developer');
+
   // What a developer may not, he is not offered.
   await bob.go('/team');
   await bob.sees(ada.email);
