@@ -37,6 +37,7 @@ export function paintBrand(hex: string | undefined) {
   const mix = (to: number, by: number) => rgb.map((c) => Math.round(c + (to - c) * by)).join(' ');
   const style = document.createElement('style');
   style.textContent = `:root{--brand:${rgb.join(' ')};--on-brand:${light > 0.3 ? '10 12 17' : '255 255 255'};--brand-ink:${mix(0, light > 0.2 ? 0.45 : 0)}}` +
-    `.dark{--brand-ink:${mix(255, light < 0.35 ? 0.45 : 0.1)}}`;
+    // Nearly black on black is no button.
+    `.dark{--brand-ink:${mix(255, light < 0.03 ? 0.65 : light < 0.35 ? 0.45 : 0.1)};--brand:${mix(255, light < 0.03 ? 0.22 : 0)}}`;
   document.head.append(style);
 }
