@@ -3,6 +3,7 @@
 #include "app/chores.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "control/tell.h"
 #include "version.h"
 
 #include <limits.h>
@@ -219,6 +220,33 @@ static void open_oidc(struct house *h)
     h->oidc = identity_oidc_new(&o);
 }
 
+/* Webhooks, and what is told by them. */
+static void open_hooks(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN])
+{
+    const struct config *c = h->config;
+    struct hooks_options o = {.store = h->store,
+                              .jobs = h->jobs,
+                              .private_allowed = c->webhooks_private_allowed,
+                              .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file
+                                                                        : NULL,
+                              .turned_off_in = tell_turned_off_in,
+                              .arg = &h->control};
+    memcpy(o.seal, seal, sizeof(o.seal));
+    h->hooks = hooks_new(&o);
+    mem_wipe(o.seal, sizeof(o.seal));
+    h->control.jobs = h->jobs;
+    tell_alerts_add(&h->control, &h->alerts);
+}
+
+/* What follows a wallet's credit: limits of keys elsewhere, and who wants to be told. */
+static enum err credit_changed_in(void *house, struct store_conn *conn, struct id wallet,
+                                  int64_t wall_us)
+{
+    struct house *h = house;
+    enum err e = upstream_keys_credit_changed_in(h->upstream_keys, conn, wallet, wall_us);
+    return e == OK ? tell_credit_changed_in(conn, wallet) : e;
+}
+
 /* Jobs, and what runs on them. */
 static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
                           char why[STORE_WHY_MAX])
@@ -249,6 +277,7 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
     mem_wipe(mo.seal, sizeof(mo.seal));
     memcpy(h->control.seal, seal, sizeof(h->control.seal));
     open_oidc(h);
+    open_hooks(h, seal);
     chores_add(h);
     return open_upstream_keys(h, why);
 }
@@ -300,7 +329,7 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
     struct ledger_options ledger = {.node = STR("n1")};
     if (e == OK) {
         ledger.projector = gateway_projector(h->gateway);
-        ledger.watcher = (struct ledger_watcher){upstream_keys_credit_changed_in, h->upstream_keys};
+        ledger.watcher = (struct ledger_watcher){credit_changed_in, h};
         e = ledger_open(h->store, &ledger, &h->ledger, why);
     }
     if (e != OK)
@@ -341,6 +370,8 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.catalog = h->catalog;
     h->control.jobs = h->jobs;
     h->control.mail = h->mail;
+    h->control.hooks = h->hooks;
+    h->control.low_balance = h->config->credit_low_balance;
     h->control.oidc = h->oidc;
     h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
@@ -365,6 +396,7 @@ void house_close(struct house *h)
     if (h->store != NULL)
         store_close(&h->store);
     mail_free(&h->mail);
+    hooks_free(&h->hooks);
     upstream_keys_free(&h->upstream_keys);
     identity_oidc_free(&h->oidc);
     mem_wipe(h->control.seal, sizeof(h->control.seal));

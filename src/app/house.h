@@ -29,7 +29,8 @@ struct house {
     struct upstream_keys *upstream_keys;
     struct identity_upstreams *upstreams;
     struct identity_oidc *oidc;
-    struct jobs_kind expiries;
+    struct jobs_kind expiries, alerts;
+    struct hooks *hooks;
     struct admin admin;
     struct control control;
     char public_url[1024]; /* without a slash at the end */

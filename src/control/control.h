@@ -15,6 +15,7 @@
 #include "control/upstream_keys.h"
 #include "gateway/gateway.h"
 #include "identity/oidc.h"
+#include "jobs/hooks.h"
 
 #include <stdatomic.h>
 
@@ -36,6 +37,7 @@ struct control {
     const char *version;
     struct jobs *jobs;
     struct mail *mail;
+    struct hooks *hooks;
     struct upstream_keys *upstream_keys;
     struct identity_oidc *oidc;
     uint8_t seal[CRYPTO_KEY_LEN]; /* for what browsers keep for us */
@@ -46,7 +48,7 @@ struct control {
     const char *brand_name, *brand_color, *brand_logo_url;
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;
-    struct nano intro_credit;
+    struct nano intro_credit, low_balance; /* low_balance: told below; 0: never */
     uint8_t setup_hash[CRYPTO_HASH_LEN]; /* of the link that makes the first operator */
     bool setup_open;
     char brand_key_member[64]; /* "tollgateApiKey" */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "control/body.h"
 #include "control/routes.h"
+#include "control/tell.h"
 #include "control/write.h"
 #include "limits/limits.h"
 
@@ -400,6 +401,10 @@ static enum err rotate(struct control_write *w, struct store_conn *conn)
     if (e == OK)
         e = copy_limits(k, conn);
     if (e == OK)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_CREATED, w->who->team, k->new_key, w->who->now_us);
+    if (e == OK)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_REVOKED, w->who->team, k->key, w->who->now_us);
+    if (e == OK)
         e = show_row(k, conn, k->new_key);
     buf_reset(&k->change);
     buf_byte(&k->change, '{');
@@ -592,6 +597,8 @@ static enum err create(struct control_write *w, struct store_conn *conn)
     if (e == OK)
         e = set_limits(k, conn, k->new_key);
     if (e == OK)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_CREATED, w->who->team, k->new_key, w->who->now_us);
+    if (e == OK)
         e = show_row(k, conn, k->new_key);
     note_change(k);
     id_text("key_", k->new_key, w->object);
@@ -665,6 +672,8 @@ static enum err revoke(struct control_write *w, struct store_conn *conn)
     enum err e = reach(w->who, w->c, conn, k->key, &f);
     if (e == OK)
         e = identity_key_revoke_in(w->c->identity, conn, w->who->team, k->key, w->who->now_us);
+    if (e == OK)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_REVOKED, w->who->team, k->key, w->who->now_us);
     if (e == OK)
         e = show_row(k, conn, k->key);
     id_text("key_", k->key, w->object);

@@ -197,6 +197,8 @@ enum err outbound_call(const struct outbound_request *r, struct outbound_answer 
     struct taking taking = {r, ret_answer, h};
     set_up(h, r, headers, &taking, error);
     if (r->guarded) {
+        /* Behind a proxy the guard would look at the proxy's address. */
+        curl_easy_setopt(h, CURLOPT_PROXY, "");
         curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, open_guarded);
         curl_easy_setopt(h, CURLOPT_OPENSOCKETDATA, &refused);
     }

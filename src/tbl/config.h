@@ -79,6 +79,10 @@
     CONF(login, session_max, TIME, "30d", "any session ends after")                                \
     CONF(signup, mode, SIGNUP, "open", "open, invitation or closed")                               \
     CONF(credit, intro, USD, "10", "granted once per verified e-mail address; 0: none")            \
+    CONF(credit, low_balance, USD, "5",                                                            \
+         "owners are told when a balance falls below; 0: never. A team may set its own")           \
+    CONF(webhooks, private_allowed, BOOL, "no",                                                    \
+         "customers' webhooks may lead to private addresses, and without TLS")                     \
     CONF(smtp, url, STR, "",                                                                       \
          "smtp://host:587 (TLS when offered) or smtps://host:465; empty: mails wait")              \
     CONF(smtp, user, STR, "", "name at the mail server; empty: none is asked for")                 \

@@ -78,6 +78,10 @@
          "Your balance at {brand} is {amount}. When it is used up, calls are refused until you "   \
          "top up.",                                                                                \
          "Top up", "")                                                                             \
+    MAIL(WEBHOOK_OFF, "webhook_off", "A webhook was turned off", "A webhook was turned off",       \
+         "The webhook of {team} to {name} did not take what was sent to it, and was turned off. "  \
+         "What was not delivered can be sent again.",                                              \
+         "See the webhooks", "")                                                                   \
     MAIL(ACCOUNT_DELETED, "account_deleted", "Your account was deleted",                           \
          "Your account was deleted",                                                               \
          "Your account at {brand} was deleted as you asked. Your keys and sessions have ended.",   \

@@ -15,6 +15,8 @@
     MAY(KEYS_WRITE, "keys.write", 1, 1, 1, 0, KEYS, CURRENT)                                       \
     /* Other members' keys too. */                                                                 \
     MAY(KEYS_ALL, "keys.all", 1, 1, 0, 0, NONE, CURRENT)                                           \
+    MAY(WEBHOOKS_READ, "webhooks.read", 1, 1, 1, 0, NONE, CURRENT)                                 \
+    MAY(WEBHOOKS_WRITE, "webhooks.write", 1, 1, 0, 0, NONE, CURRENT)                               \
     MAY(PLAYGROUND, "playground", 1, 1, 1, 0, NONE, CURRENT)                                       \
     MAY(AUDIT_READ, "audit.read", 1, 1, 0, 0, NONE, CURRENT)                                       \
     MAY(TEAM_READ, "team.read", 1, 1, 1, 1, NONE, PATH)                                            \

@@ -9,6 +9,7 @@
 #ifndef TBL_ROUTES_H
 #define TBL_ROUTES_H
 
+#include "tbl/routes_billing.h"
 #include "tbl/routes_operator.h"
 
 #define ROUTE_TABLE(ROUTE)                                                                         \
@@ -142,6 +143,7 @@
           0, NONE, "back from an issuer")                                                          \
     ROUTE(PROVISION, "POST", "/api/provision", ASK, control_provision, 65536, SELF,                \
           "a key for who is signed in")                                                            \
+    ROUTE_TABLE_BILLING(ROUTE)                                                                     \
     ROUTE_TABLE_OPERATOR(ROUTE)                                                                    \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \
     ROUTE(READY, "GET", "/ready", FAST, control_route_ready, 0, NONE, "does it take calls")        \

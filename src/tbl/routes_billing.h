@@ -1,0 +1,33 @@
+/* Routes about a team's money and what it is told: rows of tbl/routes.h, which has them all. */
+#ifndef TBL_ROUTES_BILLING_H
+#define TBL_ROUTES_BILLING_H
+
+#define ROUTE_TABLE_BILLING(ROUTE)                                                                 \
+    ROUTE(WEBHOOKS, "GET", "/api/webhooks", ASK, control_webhooks_list, 0, WEBHOOKS_READ,          \
+          "endpoints that are told what happens")                                                  \
+    ROUTE(WEBHOOK_CREATE, "POST", "/api/webhooks", ASK, control_webhook_create, 16384,             \
+          WEBHOOKS_WRITE, "another endpoint")                                                      \
+    ROUTE(WEBHOOK_GET, "GET", "/api/webhooks/{id}", ASK, control_webhook_get, 0, WEBHOOKS_READ,    \
+          "one endpoint")                                                                          \
+    ROUTE(WEBHOOK_EDIT, "PATCH", "/api/webhooks/{id}", ASK, control_webhook_edit, 16384,           \
+          WEBHOOKS_WRITE, "changes it")                                                            \
+    ROUTE(WEBHOOK_DELETE, "DELETE", "/api/webhooks/{id}", ASK, control_webhook_delete, 0,          \
+          WEBHOOKS_WRITE, "its end")                                                               \
+    ROUTE(WEBHOOK_ROTATE, "POST", "/api/webhooks/{id}/rotate", ASK, control_webhook_rotate, 4096,  \
+          WEBHOOKS_WRITE, "another secret")                                                        \
+    ROUTE(WEBHOOK_TEST, "POST", "/api/webhooks/{id}/test", ASK, control_webhook_test, 4096,        \
+          WEBHOOKS_WRITE, "sends it something")                                                    \
+    ROUTE(WEBHOOK_DELIVERIES, "GET", "/api/webhooks/{id}/deliveries", ASK,                         \
+          control_webhook_deliveries, 0, WEBHOOKS_READ, "what was sent to it")                     \
+    ROUTE(WEBHOOK_DELIVERY, "GET", "/api/webhooks/{id}/deliveries/{delivery_id}", ASK,             \
+          control_webhook_delivery, 0, WEBHOOKS_READ, "one delivery with its tries")               \
+    ROUTE(WEBHOOK_REPLAY, "POST", "/api/webhooks/{id}/deliveries/{delivery_id}/replay", ASK,       \
+          control_webhook_replay, 4096, WEBHOOKS_WRITE, "sends it again")                          \
+    ROUTE(WEBHOOK_REPLAY_RANGE, "POST", "/api/webhooks/{id}/replay", ASK,                          \
+          control_webhook_replay_range, 4096, WEBHOOKS_WRITE, "sends those of a time again")       \
+    ROUTE(ALERTS_GET, "GET", "/api/billing/alerts", ASK, control_alerts_get, 0, BILLING_READ,      \
+          "when a team is told of its money")                                                      \
+    ROUTE(ALERTS_EDIT, "PATCH", "/api/billing/alerts", ASK, control_alerts_edit, 4096,             \
+          BILLING_WRITE, "sets it otherwise")
+
+#endif
