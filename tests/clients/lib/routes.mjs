@@ -5,7 +5,7 @@ import { root } from './house.mjs';
 
 const read = (name) => readFileSync(join(root, 'src/tbl', name), 'utf8').replace(/\\\n/g, ' ').replace(/\s+/g, ' ');
 
-export const routes = [...(read('routes.h') + read('routes_operator.h')).matchAll(
+export const routes = [...(read('routes.h') + read('routes_billing.h') + read('routes_operator.h')).matchAll(
   /ROUTE\((\w+), "([A-Z]+)", "([^"]+)", (\w+), (\w+), (\w+), (\w+), "([^"]*)"\)/g)].map(
   ([, name, method, path, lane, handler, body, need]) => ({ name, method, path, lane, handler, body: Number(body), need }));
 
