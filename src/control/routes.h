@@ -91,6 +91,11 @@ CONTROL_ASK(control_webhook_replay);
 CONTROL_ASK(control_webhook_replay_range);
 CONTROL_ASK(control_alerts_get);
 CONTROL_ASK(control_alerts_edit);
+CONTROL_ASK(control_billing_redeem);
+CONTROL_ASK(control_admin_codes);
+CONTROL_ASK(control_admin_code);
+CONTROL_ASK(control_admin_code_create);
+CONTROL_ASK(control_admin_code_end);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 

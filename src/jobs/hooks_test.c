@@ -1,4 +1,4 @@
-/* Webhooks on a clock of the test's own: the schedule, endpoints that fail for days, what is kept. */
+/* Webhooks on a clock of the test's own: the schedule, endpoints that fail, what is kept. */
 #include "jobs/hooks.h"
 #include "store/store_testkit.h"
 
@@ -185,7 +185,7 @@ static void endpoint_is(struct world *w, const char *state)
     assert_string_equal(now, state);
 }
 
-/* Ten attempts in 75 hours, each not before its time, and the operator has nothing to do with it. */
+/* Ten attempts in 75 hours, each at its time; the operator has nothing to do with it. */
 static void is_tried_by_the_schedule(void **state)
 {
     static const int64_t waits_s[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
@@ -199,7 +199,7 @@ static void is_tried_by_the_schedule(void **state)
         w->now_us += (waits_s[i] - 1) * US_PER_S;
         work(w);
         assert_int_equal(number(w, "attempts"), i + 1);
-        w->now_us += waits_s[i] / 10 * US_PER_S + 2 * US_PER_S;
+        w->now_us += (waits_s[i] / 10 + 2) * US_PER_S;
         work(w);
     }
     assert_int_equal(number(w, "attempts"), 10);
@@ -286,7 +286,7 @@ static void addresses(void **state)
     assert_false(hooks_events_are_good(STR("")) || hooks_events_are_good(STR("key")));
 }
 
-/* What the official libraries make of it is tried in tests/clients; here, that each secret signs. */
+/* That each secret signs; tests/clients hold it against the official library. */
 static void signature(void **state)
 {
     struct buf out;

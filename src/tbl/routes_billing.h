@@ -28,6 +28,16 @@
     ROUTE(ALERTS_GET, "GET", "/api/billing/alerts", ASK, control_alerts_get, 0, BILLING_READ,      \
           "when a team is told of its money")                                                      \
     ROUTE(ALERTS_EDIT, "PATCH", "/api/billing/alerts", ASK, control_alerts_edit, 4096,             \
-          BILLING_WRITE, "sets it otherwise")
+          BILLING_WRITE, "sets it otherwise")                                                      \
+    ROUTE(REDEEM, "POST", "/api/billing/redeem", ASK, control_billing_redeem, 4096, BILLING_WRITE, \
+          "credit for a code")                                                                     \
+    ROUTE(ADMIN_CODES, "GET", "/api/admin/codes", ASK, control_admin_codes, 0, OPERATOR,           \
+          "codes that give credit")                                                                \
+    ROUTE(ADMIN_CODE, "GET", "/api/admin/codes/{id}", ASK, control_admin_code, 0, OPERATOR,        \
+          "one, and who redeemed it")                                                              \
+    ROUTE(ADMIN_CODE_CREATE, "POST", "/api/admin/codes", ASK, control_admin_code_create, 16384,    \
+          OPERATOR, "more of them")                                                                \
+    ROUTE(ADMIN_CODE_END, "POST", "/api/admin/codes/{id}/end", ASK, control_admin_code_end, 4096,  \
+          OPERATOR, "ends one")
 
 #endif
