@@ -30,7 +30,8 @@ endif
 PKGS   := libuv openssl libsodium sqlite3 libpq inih libcurl libqrencode
 # -isystem, so that our warnings are not asked of other people's headers.
 PKG_CF := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
-PKG_LD := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# (libharu has no file of pkg-config.)
+PKG_LD := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhpdf
 TEST_LD := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \

@@ -3,6 +3,7 @@
 #include "app/chores.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "control/invoice.h"
 #include "control/tell.h"
 #include "version.h"
 
@@ -236,6 +237,7 @@ static void open_hooks(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN])
     mem_wipe(o.seal, sizeof(o.seal));
     h->control.jobs = h->jobs;
     tell_alerts_add(&h->control, &h->alerts);
+    invoice_statements_add(&h->control, &h->statements);
 }
 
 /* What follows a wallet's credit: limits of keys elsewhere, and who wants to be told. */
@@ -371,6 +373,13 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.jobs = h->jobs;
     h->control.mail = h->mail;
     h->control.hooks = h->hooks;
+    h->control.seller = (struct control_seller){.name = h->config->invoice_seller_name,
+                                                .address = h->config->invoice_seller_address,
+                                                .tax_id = h->config->invoice_seller_tax_id,
+                                                .email = h->config->invoice_seller_email,
+                                                .tax_name = h->config->invoice_tax_name,
+                                                .note = h->config->invoice_note,
+                                                .prefix = h->config->invoice_prefix};
     h->control.low_balance = h->config->credit_low_balance;
     h->control.oidc = h->oidc;
     h->control.upstream_keys = h->upstream_keys;

@@ -29,7 +29,7 @@ struct house {
     struct upstream_keys *upstream_keys;
     struct identity_upstreams *upstreams;
     struct identity_oidc *oidc;
-    struct jobs_kind expiries, alerts;
+    struct jobs_kind expiries, alerts, statements;
     struct hooks *hooks;
     struct admin admin;
     struct control control;

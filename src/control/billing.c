@@ -245,3 +245,54 @@ CONTROL_ASK(control_billing_transactions)
     mem_free(s.list);
     return e;
 }
+
+/* ---- the same as CSV (RFC 4180) ---- */
+
+#define CSV_MAX 50000 /* lines of each kind */
+
+static void entry_csv(struct buf *b, const struct entry *x)
+{
+    char text[ID_TEXT_MAX], time[CLOCK_TEXT_MAX], amount[UNITS_TEXT_MAX];
+    buf_printf(b, "%.*s,%s,%.*s,", STR_ARG(clock_rfc3339(x->at_us, time)), x->kind,
+               STR_ARG(nano_format(x->amount, amount)));
+    control_csv_cell(b, x->description);
+    buf_byte(b, ',');
+    if (!id_is_zero(x->call))
+        buf_add(b, id_text("req_", x->call, text));
+    buf_printf(b, ",%s\r\n", x->id);
+}
+
+CONTROL_ASK(control_billing_csv)
+{
+    struct store_conn *conn = NULL;
+    struct control_period p = {who->now_us - 3650 * US_PER_DAY, who->now_us + US_PER_S};
+    struct entries s = {.kind = STR("")};
+    struct arena arena;
+    enum err e = control_period_read(r, reply, &p);
+    if (e == OK)
+        e = ledger_settled_up(c->ledger);
+    if (e == OK)
+        e = store_reader_begin(c->store, &conn);
+    if (e != OK)
+        return e;
+    arena_init(&arena, 64u * 1024, 64u * 1024 * 1024);
+    s.arena = &arena;
+    s.start_us = p.start_us;
+    s.max = 2 * CSV_MAX;
+    s.list = mem_array(s.max, sizeof(*s.list));
+    e = ledger_moves(conn, who->team, p.end_us, CSV_MAX, add_move, &s);
+    if (e == OK)
+        e = past_days(conn, who->team, p.start_us / US_PER_DAY, (p.end_us - 1) / US_PER_DAY + 1,
+                      CSV_MAX, add_day, &s);
+    store_reader_end(&conn);
+    qsort(s.list, s.n, sizeof(*s.list), newest_first);
+    buf_add(&reply->body, STR("at,kind,amount,description,request_id,id\r\n"));
+    for (size_t i = 0; i < s.n && e == OK; i++)
+        entry_csv(&reply->body, &s.list[i]);
+    mem_free(s.list);
+    arena_fini(&arena);
+    reply->content_type = "text/csv; charset=utf-8";
+    buf_add(&reply->headers,
+            STR("Content-Disposition: attachment; filename=\"transactions.csv\"\r\n"));
+    return e;
+}

@@ -27,6 +27,11 @@ enum control_signup {
     CONTROL_SIGNUP__COUNT
 };
 
+/* Who sells, as invoices say it; texts live as long as the house. */
+struct control_seller {
+    const char *name, *address, *tax_id, *email, *tax_name, *note, *prefix; /* address: a;b;c */
+};
+
 struct control {
     struct gateway *gateway;
     struct identity *identity;
@@ -48,6 +53,7 @@ struct control {
     const char *brand_name, *brand_color, *brand_logo_url;
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;
+    struct control_seller seller;
     struct nano intro_credit, low_balance; /* low_balance: told below; 0: never */
     uint8_t setup_hash[CRYPTO_HASH_LEN]; /* of the link that makes the first operator */
     bool setup_open;

@@ -96,6 +96,11 @@ CONTROL_ASK(control_admin_codes);
 CONTROL_ASK(control_admin_code);
 CONTROL_ASK(control_admin_code_create);
 CONTROL_ASK(control_admin_code_end);
+CONTROL_ASK(control_invoices_list);
+CONTROL_ASK(control_invoice_pdf);
+CONTROL_ASK(control_details_get);
+CONTROL_ASK(control_details_edit);
+CONTROL_ASK(control_billing_csv);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 
@@ -130,6 +135,8 @@ MUST enum err control_upstream_key_json(struct store_conn *conn, struct id user,
 /* A JSON array of a team's lots, newest first. */
 MUST enum err control_lots_json(struct control *c, struct store_conn *conn, struct id team,
                                 struct buf *b);
+/* Quoted (RFC 4180); one that a spreadsheet would take for a formula gets an apostrophe. */
+void control_csv_cell(struct buf *b, struct str s);
 struct limits_rule;
 /* `"cap":{"limit","spent"}` or null; a limit that is being set goes in front of the ledger's. */
 void control_cap_json(struct control *c, struct buf *b, struct id cap, const struct nano *limit);

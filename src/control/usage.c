@@ -345,8 +345,7 @@ CONTROL_ASK(control_usage_history)
 
 /* ---- CSV (RFC 4180) ---- */
 
-/* A cell that a spreadsheet would take for a formula gets an apostrophe. */
-static void cell(struct buf *b, struct str s)
+void control_csv_cell(struct buf *b, struct str s)
 {
     bool formula = s.n != 0 && memchr("=+-@\t\r", s.p[0], 6) != NULL;
     buf_byte(b, '"');
@@ -372,11 +371,11 @@ static void add_csv(void *arg, const struct past_line *l)
     buf_byte(b, ',');
     buf_add(b, id_text("req_", l->call, text));
     buf_byte(b, ',');
-    cell(b, l->model);
+    control_csv_cell(b, l->model);
     buf_byte(b, ',');
-    cell(b, key->name);
+    control_csv_cell(b, key->name);
     buf_byte(b, ',');
-    cell(b, key->email);
+    control_csv_cell(b, key->email);
     buf_printf(b, ",%lld,%lld,", (long long)l->input, (long long)l->output);
     buf_add(b, nano_format(l->charge, usd));
     buf_printf(b, ",%lld,%s,%lld,%s\r\n", (long long)l->status, l->stream ? "yes" : "no",

@@ -81,6 +81,13 @@
     CONF(credit, intro, USD, "10", "granted once per verified e-mail address; 0: none")            \
     CONF(credit, low_balance, USD, "5",                                                            \
          "owners are told when a balance falls below; 0: never. A team may set its own")           \
+    CONF(invoice, prefix, STR, "INV-", "of the numbers of receipts and statements")                \
+    CONF(invoice, seller_name, STR, "", "who sells, as invoices say it; empty: the brand")         \
+    CONF(invoice, seller_address, STR, "", "lines, separated by ;")                                \
+    CONF(invoice, seller_tax_id, STR, "", "e.g. a VAT number")                                     \
+    CONF(invoice, seller_email, STR, "", "whom to ask about an invoice")                           \
+    CONF(invoice, tax_name, STR, "Tax", "what the tax is called: VAT, GST")                        \
+    CONF(invoice, note, STR, "", "small print at the end")                                         \
     CONF(webhooks, private_allowed, BOOL, "no",                                                    \
          "customers' webhooks may lead to private addresses, and without TLS")                     \
     CONF(smtp, url, STR, "",                                                                       \

@@ -31,6 +31,16 @@
           BILLING_WRITE, "sets it otherwise")                                                      \
     ROUTE(REDEEM, "POST", "/api/billing/redeem", ASK, control_billing_redeem, 4096, BILLING_WRITE, \
           "credit for a code")                                                                     \
+    ROUTE(INVOICES, "GET", "/api/billing/invoices", ASK, control_invoices_list, 0, BILLING_READ,   \
+          "receipts and statements")                                                               \
+    ROUTE(INVOICE_PDF, "GET", "/api/billing/invoices/{id}/pdf", ASK, control_invoice_pdf, 0,       \
+          BILLING_READ, "one on paper")                                                            \
+    ROUTE(BILLING_CSV, "GET", "/api/billing/transactions.csv", ASK, control_billing_csv, 0,        \
+          BILLING_READ, "what came and went, as CSV")                                              \
+    ROUTE(DETAILS_GET, "GET", "/api/billing/details", ASK, control_details_get, 0, BILLING_READ,   \
+          "whom invoices are for")                                                                 \
+    ROUTE(DETAILS_EDIT, "PATCH", "/api/billing/details", ASK, control_details_edit, 16384,         \
+          BILLING_WRITE, "changes that")                                                           \
     ROUTE(ADMIN_CODES, "GET", "/api/admin/codes", ASK, control_admin_codes, 0, OPERATOR,           \
           "codes that give credit")                                                                \
     ROUTE(ADMIN_CODE, "GET", "/api/admin/codes/{id}", ASK, control_admin_code, 0, OPERATOR,        \

@@ -1,0 +1,364 @@
+/* A document on paper, from top to bottom. */
+#include "control/paper.h"
+
+#include "base/arena.h"
+#include "base/crypto.h"
+#include "base/json.h"
+
+#include <hpdf.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define FONT_DIR "/usr/share/fonts/truetype/dejavu/"
+#define LEFT 56.0f
+#define RIGHT (595.0f - 56.0f)
+#define TOP (842.0f - 56.0f)
+#define BOTTOM 84.0f
+#define COLUMN 78.0f
+#define GAP 8.0f
+#define COLUMNS_MAX 8
+#define TEXT_MAX_BYTES 400
+
+struct paper {
+    HPDF_Doc doc;
+    HPDF_Page pages[PAPER_PAGES_MAX];
+    HPDF_Page page;
+    size_t pages_n;
+    HPDF_Font font, bold;
+    bool utf8;
+    float y;
+    float color[3];
+    struct arena arena;
+    struct str number, brand;
+    bool over;
+};
+
+/* ---- text ---- */
+
+/* Where no font with all letters is installed: Latin-1, and question marks. */
+static const char *latin(struct paper *p, struct str s)
+{
+    char *out = arena_alloc(&p->arena, s.n + 1);
+    size_t n = 0;
+    if (out == NULL)
+        return "";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 0x80)
+            out[n++] = (char)c;
+        else if ((c == 0xC2 || c == 0xC3) && i + 1 < s.n)
+            out[n++] = (char)(((c & 3) << 6) | ((unsigned char)s.p[++i] & 0x3F));
+        else if (c >= 0xC0)
+            out[n++] = '?';
+    }
+    out[n] = '\0';
+    return out;
+}
+
+static const char *printable(struct paper *p, struct str s)
+{
+    s = str_upto(s, TEXT_MAX_BYTES);
+    while (s.n != 0 && !str_is_utf8(s))
+        s.n--;
+    struct str text = p->utf8 ? arena_dup(&p->arena, s) : STR("");
+    p->over = p->over || p->arena.over;
+    return p->utf8 ? text.p : latin(p, s);
+}
+
+static float width(struct paper *p, const char *text, bool bold, float size)
+{
+    HPDF_Page_SetFontAndSize(p->page, bold ? p->bold : p->font, size);
+    return HPDF_Page_TextWidth(p->page, text);
+}
+
+/* Cut until it fits. */
+static const char *fitting(struct paper *p, struct str s, bool bold, float size, float most)
+{
+    const char *text = printable(p, s);
+    while (width(p, text, bold, size) > most && s.n > 1) {
+        do
+            s.n--;
+        while (s.n > 1 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80);
+        struct str shorter = arena_printf(&p->arena, "%.*s%s", STR_ARG(s),
+                                          p->utf8 ? "\xE2\x80\xA6" : "...");
+        text = printable(p, shorter);
+        if (p->arena.over)
+            return "";
+    }
+    return text;
+}
+
+static void put(struct paper *p, float x, struct str s, bool bold, float size, float most)
+{
+    const char *text = fitting(p, s, bold, size, most);
+    HPDF_Page_BeginText(p->page);
+    HPDF_Page_SetFontAndSize(p->page, bold ? p->bold : p->font, size);
+    HPDF_Page_TextOut(p->page, x, p->y, text);
+    HPDF_Page_EndText(p->page);
+}
+
+static void put_right(struct paper *p, float x, struct str s, bool bold, float size, float most)
+{
+    const char *text = fitting(p, s, bold, size, most);
+    float w = width(p, text, bold, size);
+    HPDF_Page_BeginText(p->page);
+    HPDF_Page_TextOut(p->page, x - w, p->y, text);
+    HPDF_Page_EndText(p->page);
+}
+
+static void ink(struct paper *p, float level)
+{
+    HPDF_Page_SetRGBFill(p->page, level, level, level);
+}
+
+static void rule(struct paper *p, float from, float level)
+{
+    HPDF_Page_SetRGBStroke(p->page, level, level, level);
+    HPDF_Page_SetLineWidth(p->page, 0.6f);
+    HPDF_Page_MoveTo(p->page, from, p->y);
+    HPDF_Page_LineTo(p->page, RIGHT, p->y);
+    HPDF_Page_Stroke(p->page);
+}
+
+/* ---- pages ---- */
+
+static void new_page(struct paper *p)
+{
+    if (p->pages_n == PAPER_PAGES_MAX) {
+        p->over = true;
+        p->y = TOP;
+        return;
+    }
+    p->page = p->pages[p->pages_n++] = HPDF_AddPage(p->doc);
+    HPDF_Page_SetSize(p->page, HPDF_PAGE_SIZE_A4, HPDF_PAGE_PORTRAIT);
+    HPDF_Page_SetRGBFill(p->page, p->color[0], p->color[1], p->color[2]);
+    HPDF_Page_Rectangle(p->page, 0, 842.0f - 6.0f, 595.0f, 6.0f);
+    HPDF_Page_Fill(p->page);
+    ink(p, 0.1f);
+    p->y = TOP;
+}
+
+static bool room_for(struct paper *p, float height)
+{
+    if (p->y - height >= BOTTOM)
+        return true;
+    new_page(p);
+    return false;
+}
+
+static void footers(struct paper *p)
+{
+    for (size_t i = 0; i < p->pages_n; i++) {
+        p->page = p->pages[i];
+        p->y = 48.0f;
+        ink(p, 0.45f);
+        put(p, LEFT, arena_printf(&p->arena, "%.*s  %.*s", STR_ARG(p->brand), STR_ARG(p->number)),
+            false, 8, 300);
+        put_right(p, RIGHT, arena_printf(&p->arena, "Page %zu of %zu", i + 1, p->pages_n), false, 8,
+                  120);
+    }
+}
+
+/* ---- parts ---- */
+
+static struct str text_of(struct paper *p, struct str value)
+{
+    struct str s = STR("");
+    return value.n != 0 && json_string(&p->arena, value, &s) == OK ? s : STR("");
+}
+
+static struct str member(struct paper *p, struct str object, const char *name)
+{
+    return text_of(p, json_get(object, str_c(name)));
+}
+
+/* A column of lines; returns where it ends. */
+static float lines(struct paper *p, float x, const char *label, struct str list)
+{
+    float top = p->y;
+    bool first = true;
+    struct json_walk w = json_walk_of(list);
+    ink(p, 0.45f);
+    put(p, x, str_c(label), false, 8.5f, 220);
+    while (json_next(&w)) {
+        p->y -= 14;
+        ink(p, 0.1f);
+        put(p, x, text_of(p, w.value), first, 9.5f, 220);
+        first = false;
+    }
+    float end = p->y;
+    p->y = top;
+    return end;
+}
+
+static void head(struct paper *p, struct str document)
+{
+    struct json_walk w = json_walk_of(json_get(document, STR("facts")));
+    p->y -= 10;
+    HPDF_Page_SetRGBFill(p->page, p->color[0], p->color[1], p->color[2]);
+    put(p, LEFT, p->brand, true, 15, 240);
+    ink(p, 0.1f);
+    put_right(p, RIGHT, member(p, document, "title"), true, 20, 240);
+    p->y -= 26;
+    ink(p, 0.45f);
+    put(p, LEFT, STR("Number"), false, 9, 100);
+    ink(p, 0.1f);
+    put(p, LEFT + 100, p->number, false, 9, 300);
+    while (json_next(&w)) {
+        struct json_walk pair = json_walk_of(w.value);
+        struct str label = json_next(&pair) ? text_of(p, pair.value) : STR("");
+        struct str value = json_next(&pair) ? text_of(p, pair.value) : STR("");
+        p->y -= 14;
+        ink(p, 0.45f);
+        put(p, LEFT, label, false, 9, 96);
+        ink(p, 0.1f);
+        put(p, LEFT + 100, value, false, 9, 380);
+    }
+    p->y -= 30;
+    float a = lines(p, LEFT, "From", json_get(document, STR("seller")));
+    float b = lines(p, LEFT + 250, "To", json_get(document, STR("buyer")));
+    p->y = (a < b ? a : b) - 34;
+}
+
+static void row(struct paper *p, struct str cells, size_t n, bool bold, float size)
+{
+    struct json_walk w = json_walk_of(cells);
+    for (size_t i = 0; i < n && json_next(&w); i++) {
+        struct str s = text_of(p, w.value);
+        float right = RIGHT - (float)(n - 1 - i) * COLUMN;
+        if (i == 0)
+            put(p, LEFT, s, bold, size, right - LEFT - GAP);
+        else
+            put_right(p, right, s, bold, size, COLUMN - GAP);
+    }
+}
+
+static void columns(struct paper *p, struct str list, size_t n)
+{
+    ink(p, 0.45f);
+    row(p, list, n, false, 8.5f);
+    p->y -= 6;
+    rule(p, LEFT, 0.6f);
+    p->y -= 14;
+    ink(p, 0.1f);
+}
+
+static void section(struct paper *p, struct str s)
+{
+    struct str list = json_get(s, STR("columns"));
+    struct json_walk w = json_walk_of(list);
+    size_t n = 0;
+    while (n < COLUMNS_MAX && json_next(&w))
+        n++;
+    (void)room_for(p, 74);
+    struct str heading = member(p, s, "heading");
+    if (heading.n != 0) {
+        ink(p, 0.1f);
+        put(p, LEFT, heading, true, 11, RIGHT - LEFT);
+        p->y -= 20;
+    }
+    columns(p, list, n);
+    w = json_walk_of(json_get(s, STR("rows")));
+    while (json_next(&w) && !p->over) {
+        if (!room_for(p, 22))
+            columns(p, list, n);
+        row(p, w.value, n, false, 9);
+        p->y -= 5.5f;
+        rule(p, LEFT, 0.9f);
+        p->y -= 12.5f;
+    }
+    p->y -= 20;
+}
+
+static void totals(struct paper *p, struct str list)
+{
+    struct json_walk w = json_walk_of(list), ahead = w;
+    bool more = json_next(&ahead);
+    (void)room_for(p, 70);
+    p->y += 12;
+    while (json_next(&w)) {
+        struct json_walk pair = json_walk_of(w.value);
+        struct str label = json_next(&pair) ? text_of(p, pair.value) : STR("");
+        struct str value = json_next(&pair) ? text_of(p, pair.value) : STR("");
+        more = json_next(&ahead);
+        if (!more) {
+            p->y += 8;
+            rule(p, RIGHT - 220, 0.4f);
+            p->y -= 18;
+        }
+        ink(p, 0.1f);
+        put(p, RIGHT - 220, label, !more, more ? 9.5f : 11.5f, 120);
+        put_right(p, RIGHT, value, !more, more ? 9.5f : 11.5f, 96);
+        p->y -= 18;
+    }
+}
+
+static void note(struct paper *p, struct str text)
+{
+    p->y -= 16;
+    while (text.n != 0) {
+        (void)room_for(p, 14);
+        ink(p, 0.45f);
+        put(p, LEFT, str_cut(&text, '\n'), false, 8.5f, RIGHT - LEFT);
+        p->y -= 13;
+    }
+}
+
+/* ---- the whole ---- */
+
+static HPDF_Font font(struct paper *p, const char *file, const char *fallback)
+{
+    if (p->utf8)
+        return HPDF_GetFont(p->doc, HPDF_LoadTTFontFromFile(p->doc, file, HPDF_TRUE), "UTF-8");
+    return HPDF_GetFont(p->doc, fallback, "WinAnsiEncoding");
+}
+
+static enum err save(struct paper *p, struct buf *out)
+{
+    HPDF_BYTE bytes[8192];
+    HPDF_SaveToStream(p->doc);
+    HPDF_ResetStream(p->doc);
+    for (;;) {
+        HPDF_UINT32 n = sizeof(bytes);
+        HPDF_STATUS s = HPDF_ReadFromStream(p->doc, bytes, &n);
+        buf_add(out, str_of((const char *)bytes, n));
+        if (s != HPDF_OK || n < sizeof(bytes))
+            break;
+    }
+    return buf_check(out);
+}
+
+enum err paper_draw(struct str document, struct str number, struct buf *ret_pdf)
+{
+    struct paper p = {.doc = HPDF_New(NULL, NULL), .number = number};
+    uint8_t rgb[3] = {0x2F, 0x5B, 0xEA};
+    if (p.doc == NULL)
+        return ERR_LIMIT;
+    arena_init(&p.arena, 64u * 1024, 32u * 1024 * 1024);
+    p.utf8 = access(FONT_DIR "DejaVuSans.ttf", R_OK) == 0 &&
+             access(FONT_DIR "DejaVuSans-Bold.ttf", R_OK) == 0;
+    HPDF_SetCompressionMode(p.doc, HPDF_COMP_ALL);
+    if (p.utf8)
+        HPDF_UseUTFEncodings(p.doc);
+    p.font = font(&p, FONT_DIR "DejaVuSans.ttf", "Helvetica");
+    p.bold = font(&p, FONT_DIR "DejaVuSans-Bold.ttf", "Helvetica-Bold");
+    p.brand = member(&p, document, "brand");
+    (void)crypto_unhex(str_from(member(&p, document, "color"), 1), rgb, sizeof(rgb));
+    for (size_t i = 0; i < 3; i++)
+        p.color[i] = (float)rgb[i] / 255.0f;
+    HPDF_SetInfoAttr(p.doc, HPDF_INFO_TITLE, arena_dup(&p.arena, number).p);
+    new_page(&p);
+    head(&p, document);
+    struct json_walk w = json_walk_of(json_get(document, STR("sections")));
+    while (json_next(&w) && !p.over)
+        section(&p, w.value);
+    totals(&p, json_get(document, STR("totals")));
+    note(&p, member(&p, document, "note"));
+    footers(&p);
+    enum err e = p.over ? ERR_LIMIT : HPDF_GetError(p.doc) != HPDF_OK ? ERR_CORRUPT : OK;
+    if (e == OK)
+        e = save(&p, ret_pdf);
+    HPDF_Free(p.doc);
+    arena_fini(&p.arena);
+    return e;
+}
