@@ -24,6 +24,15 @@ const outside = {
 const inside = {
   home: ['/'], keys: ['/keys?status=all'], usage: ['/usage?days=30'], billing: ['/billing'], models: ['/models'], quickstart: ['/quickstart?in=python'], team: ['/team'], 'team-invitations': ['/team?tab=invitations'],
   'team-audit': ['/team?tab=audit'], 'team-settings': ['/team?tab=settings'], settings: ['/settings'], security: ['/security'], device: [`/device?code=${fixture.code}`], 'not-found-inside': ['/admin/nowhere'],
+  webhooks: ['/webhooks'], webhook: [`/webhooks/${fixture.endpoints[1].id}`],
+  'webhook-new': ['/webhooks', async (p) => { await click(p, 'Add an endpoint'); await p.getByRole('switch', { name: /Everything/ }).click(); }],
+  'webhook-secret': ['/webhooks', async (p) => { await click(p, 'Add an endpoint'); await p.getByLabel('Address').fill('https://example.com/hooks'); await click(p, 'Add', dialog(p)); await p.getByText('Copy it now').waitFor(); }],
+  'webhook-delivery': [`/webhooks/${fixture.endpoints[1].id}`, async (p) => { await click(p, 'balance.low'); await dialog(p).getByText('Attempts').waitFor(); }],
+  redeem: ['/billing', async (p) => { await click(p, 'Redeem a code'); await dialog(p).waitFor(); }],
+  alerts: ['/billing', async (p) => { await click(p, 'Change'); await dialog(p).waitFor(); }],
+  'admin-codes': ['/admin/codes'],
+  'admin-code': ['/admin/codes', async (p) => { await click(p, 'Launch day'); await dialog(p).getByRole('table').waitFor(); }],
+  'admin-code-new': ['/admin/codes', async (p) => { await click(p, 'Make codes'); await dialog(p).waitFor(); }],
   'key-new': ['/keys?new=1', (p) => dialog(p).waitFor()],
   'key-shown': ['/keys?new=1', async (p) => { await p.getByLabel('Name').fill('Laptop'); await click(p, 'Create', dialog(p)); await p.getByText('Copy it now').waitFor(); }],
   palette: ['/', async (p) => { await p.keyboard.press('Control+k'); await p.getByPlaceholder(/A page/).fill('cl'); await dialog(p).getByText('anthropic/claude').first().waitFor(); }],
@@ -39,7 +48,7 @@ const inside = {
   'admin-dry-run': ['/admin/pricing?tab=rules', async (p) => { await click(p, 'Add a rule'); await click(p, 'Dry run'); await p.getByText('Would be charged').waitFor(); }],
   'admin-credit': [`/admin/customers/${fixture.customers[0].user.id}`, async (p) => { await click(p, 'Give credit'); await dialog(p).waitFor(); }],
 };
-const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'] };
+const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'], 'webhooks-empty': ['/webhooks'], 'admin-codes-empty': ['/admin/codes'] };
 const poor = { 'home-low': ['/'], 'billing-low': ['/billing'] };
 const first = { setup: ['/setup?token=x'] };
 const sets = [[{ in: false, askTotp: true }, outside], [{ in: true }, inside], [{ in: true, fresh: true, balance: '10' }, fresh], [{ in: true, balance: '0.37', state: 'very_low' }, poor], [{ in: false, setup: true }, first]];

@@ -22,6 +22,7 @@ const open: Record<string, Page> = {
 };
 const inside: Record<string, Page> = {
   '/': lazy(() => import('@/pages/home')), '/keys': lazy(() => import('@/pages/keys')), '/usage': lazy(() => import('@/pages/usage')), '/billing': lazy(() => import('@/pages/billing')),
+  '/webhooks': lazy(() => import('@/pages/webhooks')), '/webhooks/:id': lazy(() => import('@/pages/webhook')),
   '/models': lazy(() => import('@/pages/models')), '/playground': lazy(() => import('@/pages/playground')), '/quickstart': lazy(() => import('@/pages/quickstart')),
   '/team': lazy(() => import('@/pages/team')), '/settings': lazy(() => import('@/pages/settings')), '/security': lazy(() => import('@/pages/security')),
 };
@@ -29,6 +30,7 @@ const forOperators: Record<string, Page> = {
   '/admin': lazy(() => import('@/pages/admin/overview')), '/admin/customers': lazy(() => import('@/pages/admin/customers')),
   '/admin/customers/:id': lazy(() => import('@/pages/admin/customer')), '/admin/providers': lazy(() => import('@/pages/admin/providers')),
   '/admin/pricing': lazy(() => import('@/pages/admin/pricing')), '/admin/margin': lazy(() => import('@/pages/admin/margin')),
+  '/admin/codes': lazy(() => import('@/pages/admin/codes')),
   '/admin/upstream-keys': lazy(() => import('@/pages/admin/upstream-keys')), '/admin/jobs': lazy(() => import('@/pages/admin/jobs')),
   '/admin/jobs/:id': lazy(() => import('@/pages/admin/job')), '/admin/audit': lazy(() => import('@/pages/admin/audit')),
   '/admin/settings': lazy(() => import('@/pages/admin/settings')),
@@ -78,7 +80,7 @@ function Pages() {
       </main>
     );
   const me = session.data ?? null;
-  const isIn = (path: string) => path in inside || path === '/device' || /^\/(admin)(\/|$)/.test(path);
+  const isIn = (path: string) => path in inside || path === '/device' || /^\/(admin|webhooks)(\/|$)/.test(path);
   return (
     <WhoIs me={me}>
       <Boundary at={at}>

@@ -1,20 +1,28 @@
 import {
   Activity, Boxes, ChartColumn, CreditCard, Gauge, History, House, KeyRound, ListChecks, MessageSquare, Percent, Rocket, ScrollText,
-  Server, Settings, ShieldCheck, SlidersHorizontal, Tags, Users, UsersRound, type LucideIcon,
+  Server, Settings, ShieldCheck, SlidersHorizontal, Tags, Ticket, Users, UsersRound, Webhook, type LucideIcon,
 } from 'lucide-react';
+import { useMay, type Permission } from '@/lib/session';
 
-export interface Place { to: string; name: string; icon: LucideIcon; keys?: string; also?: string }
+export interface Place { to: string; name: string; icon: LucideIcon; keys?: string; also?: string; needs?: Permission }
 
-export const places: Place[] = [
+const everyPlace: Place[] = [
   { to: '/', name: 'Home', icon: House, keys: 'g h' },
   { to: '/playground', name: 'Playground', icon: MessageSquare, keys: 'g p' },
   { to: '/keys', name: 'API keys', icon: KeyRound, keys: 'g k' },
   { to: '/usage', name: 'Usage', icon: ChartColumn, keys: 'g u' },
   { to: '/billing', name: 'Billing', icon: CreditCard, keys: 'g b' },
+  { to: '/webhooks', name: 'Webhooks', icon: Webhook, keys: 'g w', also: 'events endpoints deliveries', needs: 'webhooks.read' },
   { to: '/models', name: 'Models', icon: Boxes, keys: 'g m' },
   { to: '/team', name: 'Team', icon: UsersRound, keys: 'g t' },
   { to: '/quickstart', name: 'Quick start', icon: Rocket, keys: 'g q', also: 'docs curl python javascript' },
 ];
+
+// What this role in this team can open.
+export function usePlaces(): Place[] {
+  const may = useMay();
+  return everyPlace.filter((p) => !p.needs || may(p.needs));
+}
 
 export const settings: Place[] = [
   { to: '/settings', name: 'Settings', icon: Settings, keys: 'g s', also: 'profile theme account' },
@@ -27,6 +35,7 @@ export const operator: Place[] = [
   { to: '/admin/providers', name: 'Providers & routes', icon: Server },
   { to: '/admin/pricing', name: 'Prices & rules', icon: Tags, also: 'markup' },
   { to: '/admin/margin', name: 'Margin', icon: Percent },
+  { to: '/admin/codes', name: 'Codes', icon: Ticket, also: 'redemption promotion coupon' },
   { to: '/admin/upstream-keys', name: 'Upstream keys', icon: Activity },
   { to: '/admin/jobs', name: 'Jobs', icon: ListChecks },
   { to: '/admin/audit', name: 'Audit log', icon: ScrollText },

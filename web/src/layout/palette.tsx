@@ -9,12 +9,13 @@ import { setTheme } from '@/lib/theme';
 import { query } from '@/lib/api';
 import type { Customer, List, Model } from '@/lib/types';
 import { Kbd } from '@/ui/basic';
-import { operator, places, settings, teamAudit, type Place } from './nav';
+import { operator, settings, teamAudit, usePlaces, type Place } from './nav';
 
 const heading = '[&_[cmdk-group-heading]]:px-2.5 [&_[cmdk-group-heading]]:pb-1 [&_[cmdk-group-heading]]:pt-2.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:font-medium [&_[cmdk-group-heading]]:text-faint';
 
 export default function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }) {
   const { user } = useMe();
+  const places = usePlaces();
   const [, go] = useLocation();
   const [typed, type] = useState('');
   const late = useLate(typed.trim());

@@ -13,7 +13,7 @@ import { Menu } from '@/ui/overlay';
 import { Money } from '@/ui/data';
 import { Brand } from './brand';
 import { ThemeButton } from './theme-button';
-import { operator, places, settings, type Place } from './nav';
+import { operator, settings, usePlaces, type Place } from './nav';
 import { useShortcuts } from './shortcuts';
 
 const palettePage = () => import('./palette');
@@ -87,6 +87,7 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
 function Sidebar({ onGo, onPalette, onHelp, onNewTeam }: { onGo?: () => void; onPalette: () => void; onHelp: () => void; onNewTeam: () => void }) {
   const [at] = useLocation();
   const { user } = useMe();
+  const places = usePlaces();
   return (
     <div className="flex h-full flex-col">
       <div className="space-y-3 p-4 pb-3">

@@ -3,11 +3,12 @@ import { useLocation } from 'wouter';
 import { useMe } from '@/lib/session';
 import { Kbd } from '@/ui/basic';
 import { Dialog } from '@/ui/overlay';
-import { operator, places, settings } from './nav';
+import { operator, settings, usePlaces } from './nav';
 
 // ⌘K or Ctrl-K; "g" and a letter; "?" shows them all. Never while somebody types.
 export function useShortcuts(onPalette: () => void) {
   const { user } = useMe();
+  const places = usePlaces();
   const [, go] = useLocation();
   const [shown, show] = useState(false);
   const pending = useRef(0);

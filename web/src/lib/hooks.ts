@@ -6,19 +6,20 @@ import { brandName } from './session';
 import type { List } from './types';
 
 // GET; the path is the key, so that a page and a card that ask for the same share the answer.
-export function useGet<T>(path: string | null, every?: number) {
+export function useGet<T>(path: string | null, every?: number | ((now: T | undefined) => number | false)) {
   return useQuery({
     queryKey: [path], queryFn: ({ signal }) => api<T>(path!, { signal }), enabled: path !== null,
-    placeholderData: keepPreviousData, refetchInterval: every,
+    placeholderData: keepPreviousData, refetchInterval: typeof every === 'function' ? (q) => every(q.state.data) : every,
   });
 }
 
-// A list with "more" at its end.
-export function useList<T>(path: string, params: Record<string, string | number | null | undefined> = {}, limit = 50) {
+// A list with "more" at its end; asked for again as long as one of its rows is `moving`.
+export function useList<T>(path: string, params: Record<string, string | number | null | undefined> = {}, limit = 50, moving?: (row: T) => boolean) {
   const q = useInfiniteQuery({
     queryKey: [path, params, limit], initialPageParam: '', placeholderData: keepPreviousData,
     queryFn: ({ pageParam, signal }) => api<List<T>>(path + query({ ...params, limit, cursor: pageParam }), { signal }),
     getNextPageParam: (last) => (last.has_more ? last.next_cursor : undefined),
+    refetchInterval: (q) => (moving && q.state.data?.pages.some((p) => p.data.some(moving)) ? 2_000 : false),
   });
   return { ...q, rows: q.data?.pages.flatMap((p) => p.data) };
 }

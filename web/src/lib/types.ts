@@ -45,6 +45,24 @@ export interface Model {
   pricing: { prompt?: string; completion?: string; cache_read?: string; cache_write?: string; request?: string };
 }
 
+export interface Webhook {
+  id: string; url: string; description: string; events: string[]; status: 'enabled' | 'disabled'; disabled_reason: '' | 'manual' | 'gone' | 'failing';
+  created_at: string; updated_at: string; failing_since: string | null; old_secret_until: string | null; secret?: string | null;
+}
+export interface Delivery {
+  id: string; message_id: string; type: string; status: 'pending' | 'delivered' | 'failed' | 'cancelled'; attempts: number; response_status: number | null;
+  created_at: string; next_attempt_at: string | null; ended_at: string | null; replay: boolean;
+}
+export interface Try { at: string; status: number | null; duration_ms: number; error: string; response: string }
+export interface DeliveryDetail extends Delivery { body: unknown; tries: Try[] }
+export interface Alerts { balance_low: string[]; usage: string[] }
+export interface Redeemed { amount: string; balance: string; expires_at: string | null }
+export interface Code {
+  id: string; name: string; hint: string; amount: string; uses: number; uses_max: number; per_user: number; expires_at: string | null;
+  credit_days: number | null; status: 'active' | 'expired' | 'used_up' | 'ended'; created_at: string; code?: string | null;
+}
+export interface CodeDetail extends Code { redemptions: { user: { id: string; email: string } | null; team_id: string; at: string; amount: string }[] }
+
 export interface Customer {
   user: { id: string; email: string; name: string; created_at: string; suspended: boolean };
   team: { id: string; name: string }; balance: string; spent_30d: string; requests_30d: number; last_call_at: string | null;

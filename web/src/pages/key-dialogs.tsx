@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { ChevronRight, TriangleAlert } from 'lucide-react';
+import { ChevronRight } from 'lucide-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { api, ApiError, messageOf, once } from '@/lib/api';
 import { useForm } from '@/lib/hooks';
@@ -7,7 +7,7 @@ import { typedAmount } from '@/lib/money';
 import { useBaseUrl } from '@/lib/session';
 import { LIMITS, type Key, type Limits } from '@/lib/types';
 import { Button } from '@/ui/basic';
-import { Code, CopyButton } from '@/ui/data';
+import { Code, Secret } from '@/ui/data';
 import { Field, Problem, TextField } from '@/ui/form';
 import { SelectField, Switch } from '@/ui/select';
 import { say } from '@/ui/notices';
@@ -120,8 +120,7 @@ export function Shown({ made, rotated, onClose }: { made: Key; rotated: boolean;
     <Dialog open onClose={onClose} locked title={rotated ? 'Your new key' : 'Your key is made'} wide>
       {secret ? (
         <div className="space-y-4">
-          <p className="flex items-start gap-2.5 rounded-md border border-warn-face/50 bg-warn-face/10 px-3 py-2.5"><TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden /><span><b className="font-semibold">Copy it now.</b> It is not stored and cannot be shown again.</span></p>
-          <div className="flex items-center gap-2 rounded-md border border-line-strong bg-sunk p-2 pl-3"><code data-secret className="min-w-0 flex-1 break-all font-mono text-sm">{secret}</code><CopyButton text={secret} label="Copy the key" /></div>
+          <Secret of={secret} label="Copy the key" />
           <div><p className="mb-1.5 text-sm font-medium">Try it</p><Code wrap label="Example">{`curl ${base}/v1/models -H "Authorization: Bearer ${secret}"`}</Code></div>
         </div>
       ) : <Problem>This key was made before and cannot be shown again. Rotate it to get a new one.</Problem>}

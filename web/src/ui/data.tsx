@@ -27,6 +27,16 @@ export function Code({ children, wrap, label }: { children: string; wrap?: boole
   );
 }
 
+// What is shown this once.
+export function Secret({ of, label }: { of: string; label: string }) {
+  return (
+    <>
+      <p className="flex items-start gap-2.5 rounded-md border border-warn-face/50 bg-warn-face/10 px-3 py-2.5"><TriangleAlert className="mt-0.5 size-4 shrink-0 text-warn" aria-hidden /><span><b className="font-semibold">Copy it now.</b> It cannot be shown again.</span></p>
+      <div className="flex items-center gap-2 rounded-md border border-line-strong bg-sunk p-2 pl-3"><code data-secret className="min-w-0 flex-1 whitespace-pre-wrap break-all font-mono text-sm">{of}</code><CopyButton text={of} label={label} /></div>
+    </>
+  );
+}
+
 // Exact below a dollar and in tables; large figures in cents with the exact value on top.
 export function Money({ of, round, className }: { of: string; round?: boolean | 'down'; className?: string }) {
   return <span className={cx('num', className)} title={round ? usd(of) : undefined}>{round ? usdRounded(of, round === 'down') : usd(of)}</span>;
