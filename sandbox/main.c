@@ -8,6 +8,7 @@
 #include "sandbox/llm.h"
 #include "sandbox/see.h"
 #include "sandbox/smtp.h"
+#include "sandbox/stripe.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +24,7 @@ enum {
 #define BUFFERED_MAX ((size_t)2 * 1024 * 1024 * 1024)
 
 struct arguments {
-    struct str listen, smtp;
+    struct str listen, smtp, webhook, secret;
     const char *port_file;
     uint64_t seed, threads, tally_max;
 };
@@ -44,6 +45,9 @@ static const char usage[] =
     "  --seed N             what made-up texts, keys and flaky answers depend on (1)\n"
     "  --threads N          loops, each on its own thread (2)\n"
     "  --smtp HOST:PORT     takes mail too; it is shown at /sandbox/inbox\n"
+    "  --stripe-webhook URL where Stripe (played at /stripe) sends its events; also POST\n"
+    "                       /sandbox/stripe/settings\n"
+    "  --stripe-secret S    what it signs them with (whsec_sandbox)\n"
     "  --port-file FILE     HOST:PORT is written there when all is ready, SMTP's on the second "
     "line\n"
     "  --ledger-max N       calls kept for /sandbox/ledger (4000000); its totals count all\n"
@@ -78,6 +82,10 @@ static void arguments_read(int argc, char **argv, struct arguments *ret_args)
             ret_args->listen = str_c(value);
         else if (strcmp(name, "--smtp") == 0)
             ret_args->smtp = str_c(value);
+        else if (strcmp(name, "--stripe-webhook") == 0)
+            ret_args->webhook = str_c(value);
+        else if (strcmp(name, "--stripe-secret") == 0)
+            ret_args->secret = str_c(value);
         else if (strcmp(name, "--port-file") == 0)
             ret_args->port_file = value;
         else if (strcmp(name, "--seed") == 0)
@@ -123,7 +131,7 @@ static void port_set(union loop_addr *addr, uint16_t port)
 
 /* Listens; a port of 0 becomes the one that was taken. */
 static void lane_open(struct sandbox *s, struct lane_thread *t, unsigned i, union loop_addr *addr,
-                      _Atomic size_t *buffered)
+                      struct stripe *stripe, _Atomic size_t *buffered)
 {
     struct sandbox_lane *lane = &s->lanes[i];
     lane->sandbox = s;
@@ -134,6 +142,7 @@ static void lane_open(struct sandbox *s, struct lane_thread *t, unsigned i, unio
     sandbox_seen_init(&lane->seen);
     size_t n = sandbox_see_routes(lane, t->routes, 0, ROUTES_MAX);
     n = sandbox_llm_routes(lane, t->routes, n, ROUTES_MAX);
+    n = sandbox_stripe_routes(stripe, t->routes, n, ROUTES_MAX);
     struct http_options options = {
         .routes = t->routes,
         .routes_n = n,
@@ -192,7 +201,10 @@ static void ready_tell(const struct arguments *args, const union loop_addr *addr
 
 int main(int argc, char **argv)
 {
-    struct arguments args = {.seed = 1, .threads = THREADS_DEFAULT, .tally_max = TALLY_DEFAULT};
+    struct arguments args = {.secret = STR("whsec_sandbox"),
+                             .seed = 1,
+                             .threads = THREADS_DEFAULT,
+                             .tally_max = TALLY_DEFAULT};
     arguments_read(argc, argv, &args);
     sigset_t ends;
     sigemptyset(&ends);
@@ -211,10 +223,13 @@ int main(int argc, char **argv)
     s.tally_max = args.tally_max / args.threads;
     s.keys = sandbox_keys_new(args.seed);
     s.inbox = sandbox_inbox_new();
+    const struct sandbox_stripe_options so = {
+        .seed = args.seed, .webhook = args.webhook, .secret = args.secret};
+    struct stripe *stripe = sandbox_stripe_new(&so);
     union loop_addr addr = address_read("--listen wants HOST:PORT, numeric", args.listen);
     union loop_addr smtp_addr = {0};
     for (unsigned i = 0; i < s.lanes_n; i++)
-        lane_open(&s, &threads[i], i, &addr, &buffered);
+        lane_open(&s, &threads[i], i, &addr, stripe, &buffered);
     struct sandbox_smtp smtp = {lanes[0].loop, s.inbox};
     struct loop_listener *smtp_listener = NULL;
     if (args.smtp.n > 0) {

@@ -362,6 +362,46 @@ static void check_openrouter(const struct config *c, struct buf *report)
         buf_add(report, STR("[openrouter] check_every must be 1s or more\n"));
 }
 
+static void check_packs(const struct config *c, struct buf *report)
+{
+    struct nano n;
+    struct str packs = str_c(c->stripe_packs);
+    while (packs.n != 0) {
+        struct str one = str_trim(str_cut(&packs, ','));
+        if (nano_parse(one, false, &n) != OK || n.v < c->stripe_amount_min.v ||
+            n.v > c->stripe_amount_max.v)
+            buf_printf(report,
+                       "[stripe] packs: %.*s must be an amount from amount_min to amount_max\n",
+                       STR_ARG(one));
+    }
+}
+
+static void check_stripe(const struct config *c, struct buf *report)
+{
+    struct str url = str_c(c->stripe_api_url);
+    int digits;
+    bool on = c->stripe_secret_key[0] != '\0' || c->stripe_secret_key_file[0] != '\0';
+    if (!on)
+        return;
+    if (c->stripe_secret_key[0] != '\0' && c->stripe_secret_key_file[0] != '\0')
+        buf_add(report, STR("[stripe] secret_key and secret_key_file cannot both be given\n"));
+    if (c->stripe_webhook_secrets[0] == '\0' && c->stripe_webhook_secrets_file[0] == '\0')
+        buf_add(report, STR("[stripe] secret_key needs webhook_secrets: without them nobody knows "
+                            "whether an event is Stripe's\n"));
+    if (!identity_oidc_url_is_good(url) || str_ends(url, STR("/")))
+        buf_add(report, STR("[stripe] api_url must be an https:// address without a slash at the "
+                            "end\n"));
+    if (!stripe_exponent(str_c(c->stripe_currency), &digits))
+        buf_add(report, STR("[stripe] currency must be three letters, as usd\n"));
+    if (c->stripe_amount_min.v <= 0 || c->stripe_amount_max.v < c->stripe_amount_min.v)
+        buf_add(report, STR("[stripe] amount_min must be more than 0, amount_max not less\n"));
+    if (c->stripe_checkout_expires < 1800 * US_PER_S || c->stripe_checkout_expires > US_PER_DAY)
+        buf_add(report, STR("[stripe] checkout_expires must be from 30m to 24h\n"));
+    if (c->stripe_reconcile_every < US_PER_S)
+        buf_add(report, STR("[stripe] reconcile_every must be 1s or more\n"));
+    check_packs(c, report);
+}
+
 static void check_smtp(const struct config *c, struct buf *report)
 {
     struct str url = str_c(c->smtp_url);
@@ -394,6 +434,7 @@ enum err config_check(const struct config *c, struct buf *report)
     check_brand(c, report);
     check_smtp(c, report);
     check_openrouter(c, report);
+    check_stripe(c, report);
     check_sign_in(c, report);
     if (c->gateway_prompt_bytes_per_token < 1 || c->gateway_prompt_bytes_per_token > 16)
         buf_add(report, STR("[gateway] prompt_bytes_per_token must be from 1 to 16\n"));

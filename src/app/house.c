@@ -184,6 +184,50 @@ static enum err open_upstream_keys(struct house *h, char why[STORE_WHY_MAX])
     return OK;
 }
 
+static enum err open_payments(struct house *h, char why[STORE_WHY_MAX])
+{
+    const struct config *c = h->config;
+    struct payments_options o = {
+        .store = h->store,
+        .jobs = h->jobs,
+        .stripe = {.api_url = c->stripe_api_url,
+                   .secret_key = c->stripe_secret_key,
+                   .webhook_secrets = c->stripe_webhook_secrets,
+                   .account = c->stripe_account,
+                   .currency = c->stripe_currency,
+                   .livemode = c->stripe_livemode,
+                   .ca_file = c->upstream_ca_file[0] != '\0' ? c->upstream_ca_file : NULL},
+        .brand = c->brand_name,
+        .public_url = h->public_url,
+        .packs = c->stripe_packs,
+        .amount_min = c->stripe_amount_min,
+        .amount_max = c->stripe_amount_max,
+        .automatic_tax = c->stripe_automatic_tax,
+        .promotion_codes = c->stripe_promotion_codes,
+        .fraud_warning_freezes = c->stripe_fraud_warning_freezes,
+        .checkout_expires_us = c->stripe_checkout_expires,
+        .reconcile_every_us = c->stripe_reconcile_every};
+    enum err e = OK;
+    if (c->stripe_secret_key_file[0] != '\0') {
+        e = read_secret("[stripe] secret_key_file", c->stripe_secret_key_file, h->stripe_key, why);
+        o.stripe.secret_key = h->stripe_key;
+    }
+    if (e == OK && c->stripe_webhook_secrets_file[0] != '\0') {
+        e = read_secret("[stripe] webhook_secrets_file", c->stripe_webhook_secrets_file,
+                        h->stripe_webhooks, why);
+        o.stripe.webhook_secrets = h->stripe_webhooks;
+    }
+    if (e == OK && stripe_is_on(&o.stripe) && o.stripe.webhook_secrets[0] == '\0') {
+        snprintf(why, STORE_WHY_MAX,
+                 "[stripe] webhook_secrets must be given: without them nobody "
+                 "knows whether an event is Stripe's");
+        e = ERR_INVALID_REQUEST;
+    }
+    if (e == OK)
+        h->payments = payments_new(&o);
+    return e;
+}
+
 /* Providers whose client is configured, in the order of their buttons. */
 static void open_oidc(struct house *h)
 {
@@ -281,7 +325,8 @@ static enum err open_jobs(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN],
     open_oidc(h);
     open_hooks(h, seal);
     chores_add(h);
-    return open_upstream_keys(h, why);
+    e = open_payments(h, why);
+    return e == OK ? open_upstream_keys(h, why) : e;
 }
 
 static enum err perform(void *admin, struct str actor, struct str address, const char *operation,
@@ -338,6 +383,7 @@ static enum err open_keepers(struct house *h, char why[STORE_WHY_MAX])
         return e;
     gateway_attach(h->gateway, h->ledger, h->catalog);
     upstream_keys_attach(h->upstream_keys, h->ledger);
+    payments_attach(h->payments, h->ledger);
     return gateway_recover(h->gateway, clock_wall_us(), &h->recovered_voided, &h->recovered_settled,
                            &h->recovered_unresolved);
 }
@@ -382,6 +428,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
                                                 .prefix = h->config->invoice_prefix};
     h->control.low_balance = h->config->credit_low_balance;
     h->control.oidc = h->oidc;
+    h->control.payments = h->payments;
     h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;
@@ -407,6 +454,9 @@ void house_close(struct house *h)
     mail_free(&h->mail);
     hooks_free(&h->hooks);
     upstream_keys_free(&h->upstream_keys);
+    payments_free(&h->payments);
+    mem_wipe(h->stripe_key, sizeof(h->stripe_key));
+    mem_wipe(h->stripe_webhooks, sizeof(h->stripe_webhooks));
     identity_oidc_free(&h->oidc);
     mem_wipe(h->control.seal, sizeof(h->control.seal));
     identity_upstreams_close(&h->upstreams);

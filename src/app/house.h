@@ -27,6 +27,7 @@ struct house {
     struct jobs *jobs;
     struct mail *mail;
     struct upstream_keys *upstream_keys;
+    struct payments *payments;
     struct identity_upstreams *upstreams;
     struct identity_oidc *oidc;
     struct jobs_kind expiries, alerts, statements;
@@ -36,6 +37,7 @@ struct house {
     char public_url[1024]; /* without a slash at the end */
     char top_up_url[1200];
     char smtp_password[HOUSE_PASSWORD_MAX], provisioning_key[HOUSE_PASSWORD_MAX];
+    char stripe_key[HOUSE_PASSWORD_MAX], stripe_webhooks[HOUSE_PASSWORD_MAX];
     _Atomic size_t buffered; /* bytes of bodies and answers in memory, all loops */
     int recovered_voided, recovered_settled, recovered_unresolved;
 };

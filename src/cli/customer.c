@@ -108,6 +108,33 @@ static int run_rotate(struct cli_args *a)
                 "The new key is shown this once. Put it where the old one was.");
 }
 
+/* A page on which the amount is paid. */
+static int run_topup(struct cli_args *a)
+{
+    struct cli_server s;
+    struct buf rq, body;
+    struct arena arena;
+    struct str url;
+    if (!cli_server_find(&s, true))
+        return CLI_FAILED;
+    arena_init(&arena, 1024, 65536);
+    buf_init(&rq, 4096);
+    buf_init(&body, BODY_MAX);
+    buf_byte(&rq, '{');
+    buf_json_member(&rq, "amount", str_c(a->operands[0]));
+    buf_byte(&rq, '}');
+    bool ok = cli_api(&s, "POST", "/api/stripe/create-checkout-session", buf_str(&rq), &body);
+    struct str json = json_trim(buf_str(&body));
+    if (ok && a->json)
+        cli_print(a, json);
+    else if (ok && json_string(&arena, json_get(json, STR("sessionUrl")), &url) == OK)
+        printf("Pay here: %.*s\n", STR_ARG(url));
+    buf_fini(&rq);
+    buf_fini(&body);
+    arena_fini(&arena);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
 /* "a,b" to ["a","b"]. */
 static void add_list(struct buf *b, const char *member, const char *list)
 {
@@ -249,6 +276,7 @@ const struct cli_verb cli_verbs[] = {
     {"billing status", "", NULL, "balance and this month's spend", run_status, NULL},
     {"billing history", "", history_options, "the latest calls and what they cost", run_history,
      NULL},
+    {"billing topup", "AMOUNT", NULL, "a page on which credit is paid", run_topup, NULL},
     {"chat", "[TEXT…]", chat_options, "asks a model; without TEXT: standard input", cli_run_chat,
      NULL},
     {"completion", "SHELL", NULL, "completion script for bash, zsh or fish", run_completion, NULL},

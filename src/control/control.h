@@ -16,6 +16,7 @@
 #include "gateway/gateway.h"
 #include "identity/oidc.h"
 #include "jobs/hooks.h"
+#include "payments/payments.h"
 
 #include <stdatomic.h>
 
@@ -44,6 +45,7 @@ struct control {
     struct mail *mail;
     struct hooks *hooks;
     struct upstream_keys *upstream_keys;
+    struct payments *payments;
     struct identity_oidc *oidc;
     uint8_t seal[CRYPTO_KEY_LEN]; /* for what browsers keep for us */
     /* The operator's operations by name (the admin room's, which app wires up). */

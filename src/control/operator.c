@@ -375,6 +375,20 @@ static bool jobs_wait_for_somebody(struct control *c)
     return e == OK && n.needs_attention != 0;
 }
 
+static void payments_alerts(struct control *c, struct buf *b)
+{
+    struct store_conn *conn = NULL;
+    struct payments_trouble t = {0};
+    if (!payments_are_on(c->payments) || store_reader_begin(c->store, &conn) != OK)
+        return;
+    enum err e = payments_trouble(conn, clock_wall_us(), &t);
+    store_reader_end(&conn);
+    if (e == OK && t.mismatches != 0)
+        alert(b, "reconciliation", "Stripe's lists and ours differ: see the reconciliation page.");
+    if (e == OK && t.refused != 0)
+        alert(b, "events_refused", "Events of Stripe were refused within a day: see their list.");
+}
+
 static void alerts_json(struct control *c, const struct ledger_counts *l, int64_t unresolved,
                         struct buf *b)
 {
@@ -390,6 +404,7 @@ static void alerts_json(struct control *c, const struct ledger_counts *l, int64_
         alert(b, "unresolved",
               "There are calls whose outcome nobody saw: tollgate ledger "
               "unresolved lists them.");
+    payments_alerts(c, b);
     if (l->write_offs != 0)
         alert(b, "written_off", "Calls cost more than their wallets could pay since the start.");
     if (l->dropped != 0)

@@ -101,6 +101,12 @@ CONTROL_ASK(control_invoice_pdf);
 CONTROL_ASK(control_details_get);
 CONTROL_ASK(control_details_edit);
 CONTROL_ASK(control_billing_csv);
+CONTROL_ASK(control_billing_options);
+CONTROL_ASK(control_billing_checkout);
+CONTROL_ASK(control_billing_payments);
+CONTROL_ASK(control_billing_payment);
+CONTROL_ASK(control_stripe_checkout);
+CONTROL_ASK(control_stripe_webhook);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 
@@ -128,6 +134,12 @@ CONTROL_ASK(control_admin_margin);
 CONTROL_ASK(control_admin_settings);
 CONTROL_ASK(control_admin_settings_set);
 CONTROL_ASK(control_admin_health);
+CONTROL_ASK(control_admin_payments);
+CONTROL_ASK(control_admin_payment);
+CONTROL_ASK(control_admin_refund);
+CONTROL_ASK(control_admin_stripe_events);
+CONTROL_ASK(control_admin_reconciliation);
+CONTROL_ASK(control_admin_reconcile);
 
 /* ---- shared by resources ---- */
 /* {"exists":bool,…}: a user's own key at the provider, never its value. */

@@ -2,8 +2,10 @@
  * at once, with an undo log; other threads see what was added only when it is durable, and what is
  * taken away at once. */
 #include "base/mem.h"
+#include "ledger/counter.h"
 #include "ledger/inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* One operation, until its transaction ends. */
@@ -85,6 +87,8 @@ static void op_end(void *arg, bool committed)
 {
     struct op *op = arg;
     struct ledger *l = op->ledger;
+    if (op->account != NULL && op->account->adding == op)
+        op->account->adding = NULL;
     if (committed)
         op_publish(op);
     else
@@ -388,6 +392,7 @@ static enum err grant_new(struct ledger *l, struct store_conn *conn, const struc
         return e;
     op->account = w;
     op->available_add = op->balance_add = g->amount.v;
+    w->adding = op;
     return credit_changed(l, conn, w, g->wall_us);
 }
 
@@ -421,15 +426,28 @@ static int64_t wallet_lower(struct ledger_account *w, int64_t most)
     return part;
 }
 
+/* What was granted by this transaction is not available yet, and need not become so. */
+static int64_t grant_lower(struct ledger_account *w, int64_t most)
+{
+    struct op *grant = w->adding;
+    if (grant == NULL || most <= 0)
+        return 0;
+    int64_t part = grant->available_add < most ? grant->available_add : most;
+    grant->available_add -= part;
+    return part;
+}
+
 /* Takes up to `most` of what is unheld of the lot. `key` may be NULL. */
 static enum err take_new(struct ledger *l, struct store_conn *conn, struct lot *lot, int64_t most,
                          struct record take, struct key *key, int64_t *ret_taken)
 {
     int64_t unheld = lot_unheld(lot);
-    int64_t part = wallet_lower(lot->wallet, most < unheld ? most : unheld);
+    most = most < unheld ? most : unheld;
+    int64_t part = wallet_lower(lot->wallet, most);
     struct op *op = op_begin(l, conn);
     op->account = lot->wallet;
     op->available_back = part;
+    part += grant_lower(lot->wallet, most - part);
     op->balance_add = -part;
     struct record r[2];
     size_t n = 0;
@@ -485,6 +503,53 @@ enum err ledger_lot_take_in(struct ledger *ledger, struct store_conn *conn, stru
     if (e == OK)
         *ret_taken = NANO(taken);
     return e;
+}
+
+enum err ledger_lot_unspent_in(struct ledger *ledger, struct store_conn *conn, struct id lot,
+                               struct nano *ret_unspent)
+{
+    enum err e = ledger_lot_need(ledger->model, conn, lot);
+    if (e != OK)
+        return e;
+    const struct lot *l = model_lot(ledger->model, lot);
+    const struct op *grant = l->wallet->adding;
+    int64_t unheld = lot_unheld(l), available = atomic_load(&l->wallet->available);
+    if (grant != NULL)
+        available += grant->available_add;
+    int64_t least = available < unheld ? available : unheld;
+    *ret_unspent = NANO(least > 0 ? least : 0);
+    return OK;
+}
+
+enum err ledger_move_in(struct ledger *ledger, struct store_conn *conn, struct str from,
+                        struct str to, struct nano amount, struct str reason,
+                        struct str idempotency, int64_t wall_us)
+{
+    enum house_account a, b;
+    char about[RECORD_MOVE_MAX];
+    struct record r[2];
+    struct key key;
+    if (amount.v <= 0 || amount.v > LEDGER_MONEY_MAX || !model_house_named(from, &a) ||
+        !model_house_named(to, &b) || a == b || !text_is_sound(reason, RECORD_REASON_MAX) ||
+        !key_is_sound(idempotency))
+        return ERR_INVALID_REQUEST;
+    int n = snprintf(about, sizeof(about), "%.*s %.*s", STR_ARG(from), STR_ARG(to));
+    struct record asked = {.type = RECORD_MOVE,
+                           .amount = amount.v,
+                           .about = str_of(about, (size_t)n),
+                           .reason = reason};
+    enum err e = may_write(ledger);
+    if (e == OK)
+        e = key_find(ledger, conn, &asked, idempotency, &key);
+    if (e != OK || key.known)
+        return e != OK ? e : key.result;
+    struct op *op = op_begin(ledger, conn);
+    key.amount = amount.v;
+    e = key_add(conn, &key, wall_us, &r[0]);
+    asked.at = wall_us;
+    asked.other = id_new(wall_us);
+    r[1] = asked;
+    return e == OK ? op_write(op, conn, r, 2) : e;
 }
 
 static int by_expiry(const void *a, const void *b)

@@ -1,6 +1,7 @@
 /* Every public function, its refusals, and what a crash leaves; on both engines. */
 #include "ledger/ledger.h"
 #include "base/mem.h"
+#include "ledger/counter.h"
 #include "ledger/ledger_testkit.h"
 
 #include <setjmp.h>
@@ -369,6 +370,65 @@ static void test_take(void **state)
     ledger_testkit_void(kit, &h);
     ledger_testkit_sync(kit);
     assert_money(ledger_testkit_available(kit, w), 30);
+    assert_int_equal(ledger_testkit_verify(kit, true), 0);
+}
+
+/* A grant and its claw-back in one transaction; and the house's own side. */
+struct at_once {
+    struct ledger_testkit *kit;
+    struct id wallet, lot;
+    struct nano taken, unspent;
+    bool fail;
+};
+
+static enum err at_once_in(struct store_conn *conn, void *arg)
+{
+    struct at_once *o = arg;
+    struct ledger *l = o->kit->ledger;
+    bool replayed;
+    struct ledger_grant g = {.wallet = o->wallet,
+                             .lot = o->lot,
+                             .kind = LEDGER_LOT_PURCHASED,
+                             .amount = NANO(100),
+                             .source = STR("stripe_clearing"),
+                             .reason = STR("bought"),
+                             .idempotency = STR("once:grant"),
+                             .wall_us = o->kit->now_us};
+    enum err e = ledger_grant_in(l, conn, &g, &replayed);
+    if (e == OK)
+        e = ledger_lot_unspent_in(l, conn, o->lot, &o->unspent);
+    if (e == OK)
+        e = ledger_lot_take_in(l, conn, o->lot, NANO(70), STR("stripe_clearing"), STR("back"),
+                               STR("once:take"), o->kit->now_us, &o->taken);
+    if (e == OK)
+        e = ledger_move_in(l, conn, STR("receivable"), STR("stripe_clearing"), NANO(5), STR("owed"),
+                           STR("once:owed"), o->kit->now_us);
+    if (e == OK)
+        e = ledger_move_in(l, conn, STR("receivable"), STR("stripe_clearing"), NANO(5), STR("owed"),
+                           STR("once:owed"), o->kit->now_us);
+    if (e != OK)
+        return e;
+    if (ledger_move_in(l, conn, STR("tax"), STR("tax"), NANO(5), STR(""), STR("x"),
+                       o->kit->now_us) != ERR_INVALID_REQUEST)
+        return ERR_CORRUPT;
+    return o->fail ? ERR_END : OK;
+}
+
+static void test_at_once(void **state)
+{
+    struct ledger_testkit *kit = kit_of(state);
+    struct at_once o = {.kit = kit, .wallet = ledger_testkit_wallet(kit, NANO(0)), .fail = true};
+    o.lot = id_new(kit->now_us);
+    assert_int_equal(store_write(kit->store, at_once_in, &o), ERR_END);
+    assert_money(ledger_testkit_available(kit, o.wallet), 0);
+    assert_int_equal(ledger_testkit_verify(kit, true), 0);
+    o.fail = false;
+    assert_int_equal(store_write(kit->store, at_once_in, &o), OK);
+    assert_money(o.unspent, 100);
+    assert_money(o.taken, 70);
+    assert_money(ledger_testkit_available(kit, o.wallet), 30);
+    assert_money(ledger_testkit_balance(kit, o.wallet), 30);
+    assert_int_equal(left_in(kit, o.lot), 30);
     assert_int_equal(ledger_testkit_verify(kit, true), 0);
 }
 
@@ -826,6 +886,7 @@ int main(void)
         BOTH(test_overdraft),
         BOTH(test_caps),
         BOTH(test_take),
+        BOTH(test_at_once),
         BOTH(test_refund_order),
         BOTH(test_transaction),
         BOTH(test_crash),

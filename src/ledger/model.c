@@ -570,6 +570,23 @@ static enum err apply_refund(struct model *m, const struct record *r)
     return OK;
 }
 
+static enum err apply_move(struct model *m, const struct record *r)
+{
+    struct str to = r->about, from = str_cut(&to, ' ');
+    enum house_account a, b;
+    if (r->amount <= 0 || !model_house_named(from, &a) || !model_house_named(to, &b) || a == b)
+        return ERR_CORRUPT;
+    house_add(m, a, -r->amount);
+    house_add(m, b, r->amount);
+    struct move move = {.group = r->other,
+                        .debit = model_house_id(a),
+                        .credit = model_house_id(b),
+                        .amount = r->amount,
+                        .at = r->at};
+    move_push(m, &move, r->reason);
+    return OK;
+}
+
 enum err model_apply(struct model *m, const struct record *r)
 {
     switch (r->type) {
@@ -585,6 +602,7 @@ enum err model_apply(struct model *m, const struct record *r)
     case RECORD_TAKE: return apply_take(m, r);
     case RECORD_REFUND: return apply_refund(m, r);
     case RECORD_KEY: return OK;
+    case RECORD_MOVE: return apply_move(m, r);
     case RECORD_TYPE__COUNT: break;
     }
     return ERR_CORRUPT;

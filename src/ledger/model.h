@@ -62,6 +62,7 @@ struct ledger_account {
     size_t lots_n, lots_cap;
     size_t first; /* no lot before it has anything unheld */
     int64_t opened_at;
+    void *adding; /* the grant whose transaction has not ended yet (control.c) */
     bool dirty;
     struct ledger_account *next_dirty;
 };

@@ -22,6 +22,7 @@ static const struct shape shapes[RECORD_TYPE__COUNT] = {
     [RECORD_GRANT] = {"GRANT", "itoakyesr", 0, 16},
     [RECORD_TAKE] = {"TAKE", "itoasr", 0, 16},
     [RECORD_REFUND] = {"REFUND", "itoarl", 0, 0},
+    [RECORD_MOVE] = {"MOVE", "toasr", 0, RECORD_MOVE_MAX},
     [RECORD_KEY] = {"KEY", "tasrh", 0, RECORD_KEY_MAX},
 };
 

@@ -22,6 +22,7 @@
 #define RECORD_PARTS_MAX 1024
 #define RECORD_KEY_MAX 255
 #define RECORD_REASON_MAX 512
+#define RECORD_MOVE_MAX 64
 
 enum record_type {
     RECORD_HOLD,
@@ -36,6 +37,7 @@ enum record_type {
     RECORD_TAKE,
     RECORD_REFUND,
     RECORD_KEY,
+    RECORD_MOVE,
     RECORD_TYPE__COUNT
 };
 
@@ -48,17 +50,19 @@ struct record {
     enum record_type type;
     unsigned flags;
     struct id id; /* call; ACCOUNT, CAP: account; GRANT, TAKE: lot */
-    struct id other; /* HOLD, SETTLE, GRANT: wallet; TAKE, REFUND: the group of transfers */
+    struct id other; /* HOLD, SETTLE, GRANT: wallet; TAKE, REFUND, MOVE: the group of
+                     * transfers */
     struct id caps[RECORD_CAPS_MAX]; /* HOLD; zero: none */
     int64_t at;
-    int64_t amount; /* HOLD, GRANT, TAKE, REFUND, KEY (result); CHECKPOINT, SETTLE: the charge;
+    int64_t
+        amount; /* HOLD, GRANT, TAKE, REFUND, MOVE, KEY (result); CHECKPOINT, SETTLE: the charge;
                      * ACCOUNT: overdraft limit; CAP: limit */
     int64_t cost, over, written_off; /* SETTLE: over is what was taken beyond the hold */
     int64_t expires; /* GRANT */
     int64_t priority; /* GRANT */
     unsigned kind; /* ACCOUNT, GRANT */
     uint8_t hash[32]; /* KEY: of the request's body */
-    struct str about; /* the caller's bytes; GRANT source, TAKE to, KEY key */
+    struct str about; /* the caller's bytes; GRANT source, TAKE to, KEY key, MOVE "from to" */
     struct str reason; /* GRANT, TAKE, REFUND; KEY: name of the error or "OK" */
     struct str parts; /* REFUND: (lot or wallet, amount) × n, see record_part */
 };

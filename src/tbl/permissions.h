@@ -11,6 +11,8 @@
     MAY(USAGE_READ, "usage.read", 1, 1, 1, 1, USAGE, CURRENT)                                      \
     MAY(BILLING_READ, "billing.read", 1, 1, 1, 1, USAGE, CURRENT)                                  \
     MAY(BILLING_WRITE, "billing.write", 1, 1, 0, 0, NONE, CURRENT)                                 \
+    /* Paying; keys may for who pays from a terminal. */                                           \
+    MAY(CHECKOUT, "billing.checkout", 1, 1, 0, 0, USAGE, CURRENT)                                  \
     MAY(KEYS_READ, "keys.read", 1, 1, 1, 1, KEYS, CURRENT)                                         \
     MAY(KEYS_WRITE, "keys.write", 1, 1, 1, 0, KEYS, CURRENT)                                       \
     /* Other members' keys too. */                                                                 \

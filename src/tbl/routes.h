@@ -133,6 +133,18 @@
           "what the balance is made of")                                                           \
     ROUTE(BILLING_TRANSACTIONS, "GET", "/api/billing/transactions", ASK,                           \
           control_billing_transactions, 0, BILLING_READ, "what came and went")                     \
+    ROUTE(BILLING_OPTIONS, "GET", "/api/billing/options", ASK, control_billing_options, 0,         \
+          BILLING_READ, "what can be bought")                                                      \
+    ROUTE(BILLING_CHECKOUT, "POST", "/api/billing/checkout", ASK, control_billing_checkout, 4096,  \
+          CHECKOUT, "a page on which credit is paid")                                              \
+    ROUTE(BILLING_PAYMENTS, "GET", "/api/billing/payments", ASK, control_billing_payments, 0,      \
+          BILLING_READ, "what was paid")                                                           \
+    ROUTE(BILLING_PAYMENT, "GET", "/api/billing/payments/{id}", ASK, control_billing_payment, 0,   \
+          BILLING_READ, "one payment")                                                             \
+    ROUTE(STRIPE_CHECKOUT, "POST", "/api/stripe/create-checkout-session", ASK,                     \
+          control_stripe_checkout, 4096, CHECKOUT, "the same page, as others name it")             \
+    ROUTE(STRIPE_WEBHOOK, "POST", "/api/stripe/webhook", ASK, control_stripe_webhook, 1048576,     \
+          NONE, "what Stripe tells")                                                               \
     ROUTE(API_MODELS, "GET", "/api/models", ASK, control_models_list, 0, SELF,                     \
           "models with prices, searched")                                                          \
     ROUTE(PLAYGROUND, "POST", "/api/playground", ASK, control_playground_key, 4096, PLAYGROUND,    \

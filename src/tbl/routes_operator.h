@@ -63,6 +63,18 @@
           "how the house is set")                                                                  \
     ROUTE(ADMIN_SETTINGS_SET, "PATCH", "/api/admin/settings", ASK, control_admin_settings_set,     \
           16384, OPERATOR, "sets it otherwise")                                                    \
+    ROUTE(ADMIN_PAYMENTS, "GET", "/api/admin/payments", ASK, control_admin_payments, 0, OPERATOR,  \
+          "payments, searched")                                                                    \
+    ROUTE(ADMIN_PAYMENT, "GET", "/api/admin/payments/{id}", ASK, control_admin_payment, 0,         \
+          OPERATOR, "one payment with what is known of it")                                        \
+    ROUTE(ADMIN_PAYMENT_REFUND, "POST", "/api/admin/payments/{id}/refund", ASK,                    \
+          control_admin_refund, 4096, OPERATOR, "sends money back")                                \
+    ROUTE(ADMIN_STRIPE_EVENTS, "GET", "/api/admin/stripe-events", ASK,                             \
+          control_admin_stripe_events, 0, OPERATOR, "what Stripe told")                            \
+    ROUTE(ADMIN_RECONCILIATION, "GET", "/api/admin/reconciliation", ASK,                           \
+          control_admin_reconciliation, 0, OPERATOR, "what differs between Stripe and here")       \
+    ROUTE(ADMIN_RECONCILE, "POST", "/api/admin/reconciliation", ASK, control_admin_reconcile, 0,   \
+          OPERATOR, "compares now")                                                                \
     ROUTE(ADMIN_HEALTH, "GET", "/api/admin/health", ASK, control_admin_health, 0, OPERATOR,        \
           "how the house is")
 

@@ -15,6 +15,7 @@ export const sandboxProgram = process.env.SANDBOX ?? join(root, 'build/tollgate-
 
 export const UPSTREAM_KEY = 'sk-or-v1-PLANTEDupstreamKEY0123456789';
 export const PROMPT = 'PLANTED-PROMPT the quick brown fox';
+export const STRIPE_SECRET = 'whsec_PLANTEDsecret0123456789';
 export const PASSPHRASE = 'PLANTED-PASSPHRASE correct horse';
 
 function run(program, args, { env = {}, input = '', cwd } = {}) {
@@ -59,6 +60,11 @@ export async function startSandbox(...args) {
     inbox: async () => (await fetch(`${url}/sandbox/inbox`)).json(),
     ledger: async () => (await fetch(`${url}/sandbox/ledger`)).json(),
     requests: async () => (await fetch(`${url}/sandbox/requests`)).json(),
+    // What Stripe's own pages would do: see sandbox/stripe_page.c.
+    stripe: async (what, body = {}) => {
+      const r = await fetch(`${url}/sandbox/stripe/${what}`, { method: 'POST', body: JSON.stringify(body) });
+      assert.equal(r.status, 200, `${what}: ${r.status}`);
+    },
     stop: () => { child.kill(); return child.ended; },
   };
 }
@@ -117,7 +123,10 @@ export class House {
     const limits = options.limited ? [] : ['[limits]', 'user_rpm = 0', 'global_rpm = 0'];
     if (!options.upstream) h.sandbox = await startSandbox(...(options.mail ? ['--smtp', '127.0.0.1:0'] : []));
     const mail = options.mail ? ['[smtp]', `url = smtp://${h.sandbox.smtp}`, 'from = house@example.com'] : [];
-    writeFileSync(h.config, ['[store]', 'ballast = 0', ...engine, '[server]', 'threads = 2', ...limits, ...mail, ...(options.config ?? [])].join('\n') + '\n');
+    const stripe = options.stripe ? ['[stripe]', 'secret_key = sk_test_sandbox', `webhook_secrets = whsec_old, ${STRIPE_SECRET}`,
+      `api_url = ${options.stripe === true ? `${h.sandbox.url}/stripe` : options.stripe}`, 'reconcile_every = 12h'] : [];
+    h.stripe = options.stripe === true;
+    writeFileSync(h.config, ['[store]', 'ballast = 0', ...engine, '[server]', 'threads = 2', ...limits, ...mail, ...stripe, ...(options.config ?? [])].join('\n') + '\n');
     await h.serve();
     const upstream = options.upstream ?? `${h.sandbox.url}/api/v1`;
     h.user = await h.json('admin', 'user', 'create', '--email', 'demo@example.com', '--credit', options.credit ?? '10');
@@ -135,6 +144,7 @@ export class House {
       ['serve', '--data', this.data, '--config', this.config, '--listen', '127.0.0.1:0'], /listens on (http:\S+)\n/);
     this.child = child;
     this.url = at;
+    if (this.stripe) await this.sandbox.stripe('settings', { webhook: `${at}/api/stripe/webhook`, secret: STRIPE_SECRET });
     child.once('exit', (code, signal) => {
       if (signal && signal !== 'SIGKILL') console.error(`the server died of ${signal}:\n${child.log.slice(-3000)}`);
     });

@@ -1,0 +1,402 @@
+/* Orders: the rows, and the pages on which they are paid. */
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "observe/observe.h"
+#include "payments/room.h"
+
+#include <stdio.h>
+
+#define PENDING_MAX 50 /* of a team, at once */
+
+/* ---------------------------------------------------------------- rows */
+
+static void row_read(const struct store_query *q, struct arena *a, struct payment *x)
+{
+    int c = 0;
+    struct str id = str_upto(store_str(q, c++), ID_TEXT_MAX - 1);
+    memset(x, 0, sizeof(*x));
+    memcpy(x->id, id.p, id.n);
+    if (!id_parse("team_", store_str(q, c++), &x->team))
+        memset(&x->team, 0, sizeof(x->team));
+    if (!id_parse("usr_", store_str(q, c++), &x->user))
+        memset(&x->user, 0, sizeof(x->user));
+    x->kind = arena_dup(a, store_str(q, c++));
+    x->status = arena_dup(a, store_str(q, c++));
+    x->awaiting = store_i64(q, c++) != 0;
+    x->amount = store_nano(q, c++);
+    x->currency = arena_dup(a, store_str(q, c++));
+    x->amount_minor = store_i64(q, c++);
+    x->paid_minor = store_i64(q, c++);
+    x->tax_minor = store_i64(q, c++);
+    x->livemode = store_i64(q, c++) != 0;
+    x->session = arena_dup(a, store_str(q, c++));
+    x->intent = arena_dup(a, store_str(q, c++));
+    x->customer = arena_dup(a, store_str(q, c++));
+    x->url = arena_dup(a, store_str(q, c++));
+    x->failure = arena_dup(a, store_str(q, c++));
+    x->taken = store_nano(q, c++);
+    x->owed = store_nano(q, c++);
+    x->refunded = store_nano(q, c++);
+    x->moves = store_i64(q, c++);
+    x->created_us = store_i64(q, c++);
+    x->expires_us = store_i64(q, c++);
+    x->completed_us = store_i64(q, c++);
+    x->updated_us = store_i64(q, c++);
+    x->email = arena_dup(a, store_str(q, c));
+}
+
+enum err payments_get(struct store_conn *conn, struct arena *a, struct str by,
+                      struct payment *ret_payment)
+{
+    struct store_query *q = NULL;
+    enum sql_id sql = str_starts(by, STR("cs_"))   ? SQL_PAYMENTS_BY_SESSION
+                      : str_starts(by, STR("pi_")) ? SQL_PAYMENTS_BY_INTENT
+                                                   : SQL_PAYMENTS_GET;
+    enum err e = store_start(conn, sql, &q, "t", by);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        row_read(q, a, ret_payment);
+    store_finish(&q);
+    return e == ERR_END ? ERR_NOT_FOUND : e;
+}
+
+enum err payments_list(struct store_conn *conn, struct id team, struct str status, struct str word,
+                       struct str below, int64_t limit, payments_f fn, void *arg)
+{
+    char text[ID_TEXT_MAX];
+    struct store_query *q = NULL;
+    struct arena a;
+    struct payment x;
+    struct str of = id_is_zero(team) ? STR("") : id_text("team_", team, text);
+    arena_init(&a, 4096, 65536);
+    enum err e = store_start(conn, SQL_PAYMENTS_LIST, &q, "tttti", of, status, word, below, limit);
+    while (e == OK && (e = store_step(q)) == OK) {
+        arena_reset(&a);
+        row_read(q, &a, &x);
+        fn(arg, &x);
+    }
+    store_finish(&q);
+    arena_fini(&a);
+    return e == ERR_END ? OK : e;
+}
+
+enum err payment_put_in(struct payments *p, struct store_conn *conn, const struct payment *x,
+                        struct str before, int64_t now_us)
+{
+    enum err e = store_run(conn, SQL_PAYMENTS_SET, NULL, "ttiiittttnnniii", str_c(x->id), x->status,
+                           (int64_t)x->awaiting, x->paid_minor, x->tax_minor, x->session, x->intent,
+                           x->customer, x->failure, x->taken, x->owed, x->refunded, x->moves,
+                           x->completed_us, now_us);
+    if (e != OK || str_eq(before, x->status))
+        return e;
+    observe_say("info", "payment", "%s is %.*s", x->id, STR_ARG(x->status));
+    if (p->watcher.changed_in == NULL)
+        return OK;
+    return p->watcher.changed_in(p->watcher.arg, conn, x, now_us);
+}
+
+void payments_json(const struct payment *x, struct buf *b)
+{
+    char text[ID_TEXT_MAX];
+    bool pending = str_eq(x->status, STR("pending"));
+    buf_json_member(b, "id", str_c(x->id));
+    buf_json_member(b, "kind", x->kind);
+    buf_json_member(b, "status", x->status);
+    buf_json_bool(b, "awaiting", pending && x->awaiting);
+    buf_json_nano(b, "amount", x->amount);
+    buf_json_member(b, "currency", x->currency);
+    buf_json_nano(b, "refunded", x->refunded);
+    buf_json_nano(b, "owed", x->owed);
+    buf_json_member(b, "failure", x->failure);
+    buf_json_time(b, "created_at", x->created_us);
+    buf_json_time(b, "completed_at", x->completed_us);
+    buf_json_time(b, "expires_at", x->expires_us);
+    buf_json_key(b, "checkout_url");
+    if (pending && !x->awaiting && x->url.n != 0)
+        buf_json_str(b, x->url);
+    else
+        buf_add(b, STR("null"));
+    buf_json_key(b, "user");
+    if (id_is_zero(x->user) || x->email.n == 0) {
+        buf_add(b, STR("null"));
+        return;
+    }
+    buf_byte(b, '{');
+    buf_json_member(b, "id", id_text("usr_", x->user, text));
+    buf_json_member(b, "email", x->email);
+    buf_byte(b, '}');
+}
+
+void payments_options_json(const struct payments *p, struct buf *b)
+{
+    const struct payments_options *o = &p->options;
+    struct str packs = str_c(o->packs);
+    buf_json_bool(b, "enabled", payments_are_on(p));
+    buf_json_member(b, "currency", str_c(o->stripe.currency));
+    buf_json_key(b, "packs");
+    buf_byte(b, '[');
+    while (packs.n != 0) {
+        struct str one = str_trim(str_cut(&packs, ','));
+        if (one.n == 0)
+            continue;
+        buf_json_comma(b);
+        buf_json_str(b, one);
+    }
+    buf_byte(b, ']');
+    buf_json_nano(b, "amount_min", o->amount_min);
+    buf_json_nano(b, "amount_max", o->amount_max);
+    buf_json_bool(b, "livemode", o->stripe.livemode);
+}
+
+/* ---------------------------------------------------------------- ordered */
+
+const char *payments_amount_fault(const struct payments *p, struct nano amount)
+{
+    int64_t minor;
+    if (amount.v < p->options.amount_min.v || amount.v > p->options.amount_max.v)
+        return "The amount is less or more than can be bought at once.";
+    if (stripe_to_minor(str_c(p->options.stripe.currency), amount, &minor) != OK)
+        return "The amount must be a whole number of the currency's smallest unit.";
+    return NULL;
+}
+
+static enum err pending_count(struct store_conn *conn, struct str team, int64_t *ret_n)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_PAYMENTS_PENDING, &q, "t", team);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        *ret_n = store_i64(q, 0);
+    store_finish(&q);
+    return e;
+}
+
+enum err payments_order_in(struct payments *p, struct store_conn *conn,
+                           struct payments_order *order, int64_t now_us)
+{
+    char team[ID_TEXT_MAX], user[ID_TEXT_MAX];
+    const struct stripe *s = &p->options.stripe;
+    struct str team_text = id_text("team_", order->team, team);
+    int64_t minor, pending = 0;
+    if (!payments_are_on(p))
+        return ERR_NOT_IMPLEMENTED;
+    enum err e = stripe_to_minor(str_c(s->currency), order->amount, &minor);
+    if (e == OK)
+        e = pending_count(conn, team_text, &pending);
+    if (e != OK || pending >= PENDING_MAX)
+        return e != OK ? e : ERR_CONFLICT;
+    (void)id_text(PAYMENTS_ID, id_new(now_us), order->id);
+    return store_run(conn, SQL_PAYMENTS_ADD, NULL, "ttttntiiii", str_c(order->id), team_text,
+                     id_is_zero(order->user) ? STR("") : id_text("usr_", order->user, user),
+                     str_c(order->kind), order->amount, str_c(s->currency), minor,
+                     (int64_t)s->livemode, now_us, now_us + p->options.checkout_expires_us);
+}
+
+/* ---------------------------------------------------------------- Stripe's side */
+
+static enum err read_payment(struct payments *p, struct arena *a, struct str by, struct payment *x)
+{
+    struct store_conn *conn = NULL;
+    enum err e = store_reader_begin(p->options.store, &conn);
+    if (e != OK)
+        return e;
+    e = payments_get(conn, a, by, x);
+    store_reader_end(&conn);
+    return e;
+}
+
+struct customer {
+    struct payments *p;
+    struct str team, id;
+};
+
+static enum err customer_in(struct store_conn *conn, void *arg)
+{
+    const struct customer *c = arg;
+    return store_run(conn, SQL_PAYMENTS_CUSTOMER_ADD, NULL, "tit", c->team,
+                     (int64_t)c->p->options.stripe.livemode, c->id);
+}
+
+static enum err customer_known(struct payments *p, struct str team, char ret_customer[128])
+{
+    struct store_conn *conn = NULL;
+    struct store_query *q = NULL;
+    enum err e = store_reader_begin(p->options.store, &conn);
+    if (e != OK)
+        return e;
+    e = store_start(conn, SQL_PAYMENTS_CUSTOMER_GET, &q, "ti", team,
+                    (int64_t)p->options.stripe.livemode);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        snprintf(ret_customer, 128, "%.*s", STR_ARG(str_upto(store_str(q, 0), 127)));
+    store_finish(&q);
+    store_reader_end(&conn);
+    return e == ERR_END ? ERR_NOT_FOUND : e;
+}
+
+enum err payments_customer(struct payments *p, struct id team, struct str email,
+                           char ret_customer[128], struct stripe_answer *ret_answer)
+{
+    char text[ID_TEXT_MAX], hex[2 * CRYPTO_HASH_LEN + 1], key[ID_TEXT_MAX + 32];
+    uint8_t hash[CRYPTO_HASH_LEN];
+    struct arena a;
+    struct buf form;
+    struct customer c = {.p = p, .team = id_text("team_", team, text)};
+    memset(ret_answer, 0, sizeof(*ret_answer));
+    enum err e = customer_known(p, c.team, ret_customer);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    buf_init(&form, STRIPE_FORM_MAX);
+    arena_init(&a, 1024, 16384);
+    if (email.n != 0)
+        stripe_form_text(&form, "email", email);
+    stripe_form_text(&form, "metadata[team_id]", c.team);
+    /* The address is in the key: another body under the same key is refused. */
+    crypto_sha256(email, hash);
+    int n = snprintf(key, sizeof(key), "customer:%.*s:%.16s", STR_ARG(c.team),
+                     crypto_hex(hash, sizeof(hash), hex).p);
+    e = stripe_post(&p->options.stripe, "/v1/customers", buf_str(&form), str_of(key, (size_t)n),
+                    ret_answer);
+    if (e == OK) {
+        c.id = stripe_text(&a, ret_answer->json, "id");
+        e = c.id.n == 0 || c.id.n > 127 ? ERR_UPSTREAM_ERROR
+                                        : store_write(p->options.store, customer_in, &c);
+    }
+    if (e == OK)
+        e = customer_known(p, c.team, ret_customer);
+    arena_fini(&a);
+    buf_fini(&form);
+    return e;
+}
+
+static void session_form(struct payments *p, const struct payment *x, const char *customer,
+                         struct buf *form)
+{
+    char team[ID_TEXT_MAX], text[1400];
+    const struct payments_options *o = &p->options;
+    struct str team_text = id_text("team_", x->team, team), id = str_c(x->id);
+    stripe_form_text(form, "mode", STR("payment"));
+    stripe_form_text(form, "customer", str_c(customer));
+    stripe_form_text(form, "client_reference_id", id);
+    stripe_form_i64(form, "line_items[0][quantity]", 1);
+    stripe_form_text(form, "line_items[0][price_data][currency]", x->currency);
+    stripe_form_i64(form, "line_items[0][price_data][unit_amount]", x->amount_minor);
+    snprintf(text, sizeof(text), "%s credit", o->brand);
+    stripe_form_text(form, "line_items[0][price_data][product_data][name]", str_c(text));
+    /* On both: refunds and disputes name the intent, which does not inherit the session's. */
+    stripe_form_text(form, "metadata[payment_id]", id);
+    stripe_form_text(form, "metadata[team_id]", team_text);
+    stripe_form_text(form, "payment_intent_data[metadata][payment_id]", id);
+    stripe_form_text(form, "payment_intent_data[metadata][team_id]", team_text);
+    stripe_form_text(form, "payment_intent_data[setup_future_usage]", STR("off_session"));
+    if (o->automatic_tax) {
+        stripe_form_bool(form, "automatic_tax[enabled]", true);
+        stripe_form_text(form, "customer_update[address]", STR("auto"));
+    }
+    if (o->promotion_codes)
+        stripe_form_bool(form, "allow_promotion_codes", true);
+    snprintf(text, sizeof(text), "%s/billing?session_id={CHECKOUT_SESSION_ID}", o->public_url);
+    stripe_form_text(form, "success_url", str_c(text));
+    snprintf(text, sizeof(text), "%s/billing?canceled=%s", o->public_url, x->id);
+    stripe_form_text(form, "cancel_url", str_c(text));
+    stripe_form_i64(form, "expires_at", x->expires_us / US_PER_S);
+}
+
+struct opened {
+    struct payments *p;
+    const char *order;
+    struct str session, url, customer, why;
+    int64_t now_us;
+};
+
+static enum err opened_in(struct store_conn *conn, void *arg)
+{
+    const struct opened *o = arg;
+    return store_run(conn, SQL_PAYMENTS_OPENED, NULL, "tttti", str_c(o->order), o->session, o->url,
+                     o->customer, o->now_us);
+}
+
+static enum err refused_in(struct store_conn *conn, void *arg)
+{
+    const struct opened *o = arg;
+    return payments_failed_in(o->p, conn, o->order, "failed", o->why, o->now_us);
+}
+
+static enum err session_open(struct payments *p, struct arena *a, const struct payment *x,
+                             const char *customer, struct stripe_answer *answer)
+{
+    char key[ID_TEXT_MAX + 32];
+    struct buf form;
+    struct opened o = {
+        .p = p, .order = x->id, .customer = str_c(customer), .now_us = clock_wall_us()};
+    buf_init(&form, STRIPE_FORM_MAX);
+    session_form(p, x, customer, &form);
+    int n = snprintf(key, sizeof(key), "checkout:%s", x->id);
+    enum err e = stripe_post(&p->options.stripe, "/v1/checkout/sessions", buf_str(&form),
+                             str_of(key, (size_t)n), answer);
+    buf_fini(&form);
+    if (e == OK) {
+        o.session = stripe_text(a, answer->json, "id");
+        o.url = stripe_text(a, answer->json, "url");
+        if (o.session.n == 0 || o.url.n == 0)
+            return ERR_UPSTREAM_ERROR;
+        return store_write(p->options.store, opened_in, &o);
+    }
+    if (e == ERR_INVALID_REQUEST) {
+        /* For the operator: what the customer sees says nothing of it. */
+        observe_say("error", "checkout_refused", "%s: Stripe refuses it: %s (%s)", x->id,
+                    answer->message, answer->code);
+        o.why = STR("Stripe refused the order.");
+        enum err failed = store_write(p->options.store, refused_in, &o);
+        return failed != OK ? failed : ERR_UPSTREAM_ERROR;
+    }
+    return e;
+}
+
+enum err payments_checkout(struct payments *p, struct arena *a, const char *order, struct str email,
+                           struct payment *ret_payment, struct stripe_answer *ret_answer)
+{
+    char customer[128];
+    struct payment x;
+    memset(ret_answer, 0, sizeof(*ret_answer));
+    if (!payments_are_on(p))
+        return ERR_NOT_IMPLEMENTED;
+    enum err e = read_payment(p, a, str_c(order), &x);
+    if (e == OK && x.session.n == 0 && !str_eq(x.status, STR("pending")))
+        e = ERR_CONFLICT;
+    if (e == OK && x.session.n == 0) {
+        e = payments_customer(p, x.team, email, customer, ret_answer);
+        stripe_answer_fini(ret_answer);
+        if (e == OK)
+            e = session_open(p, a, &x, customer, ret_answer);
+        if (e == OK)
+            e = read_payment(p, a, str_c(order), &x);
+    }
+    if (e == OK)
+        *ret_payment = x;
+    return e == ERR_FORBIDDEN || e == ERR_INVALID_REQUEST ? ERR_UPSTREAM_ERROR : e;
+}
+
+/* ---------------------------------------------------------------- by other means than a page */
+
+enum err payments_failed_in(struct payments *p, struct store_conn *conn, const char *payment,
+                            const char *status, struct str why, int64_t now_us)
+{
+    struct arena a;
+    struct payment x;
+    arena_init(&a, 4096, 65536);
+    enum err e = payments_get(conn, &a, str_c(payment), &x);
+    if (e == OK && str_eq(x.status, STR("pending"))) {
+        x.status = str_c(status);
+        x.failure = str_upto(why, 200);
+        x.awaiting = false;
+        e = payment_put_in(p, conn, &x, STR("pending"), now_us);
+    }
+    arena_fini(&a);
+    return e;
+}

@@ -1,0 +1,271 @@
+/* From facts to money.
+ *
+ * What must leave a payment's credit is a function of all facts together: `hard`, refunded or
+ * withdrawn by a dispute, and `soft`, frozen by a dispute that is open. Both are taken from what is
+ * unspent of the payment's lots; of the hard part, what is not there is owed. When less must leave
+ * than has (a refund failed, a dispute was won), the difference comes back: as a lot, or as less
+ * that is owed. */
+#include "base/mem.h"
+#include "payments/room.h"
+
+#include <stdio.h>
+
+struct claims {
+    int64_t hard_minor, soft_minor, refunded_minor;
+    bool disputed;
+};
+
+static enum err refunds_read(struct store_conn *conn, struct str intent, struct claims *c)
+{
+    struct store_query *q = NULL;
+    int64_t all = 0, failed = 0, most = 0;
+    enum err e = store_start(conn, SQL_PAYMENTS_REFUNDS, &q, "t", intent);
+    while (e == OK && (e = store_step(q)) == OK) {
+        all += store_i64(q, 1);
+        failed += store_i64(q, 2) != 0 ? store_i64(q, 1) : 0;
+    }
+    store_finish(&q);
+    if (e != ERR_END)
+        return e;
+    e = store_start(conn, SQL_PAYMENTS_CHARGE_GET, &q, "t", intent);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        most = store_i64(q, 0);
+    store_finish(&q);
+    /* The charge's sum is cumulative, and may tell of refunds that we have not heard of yet. */
+    int64_t gross = all > most ? all : most;
+    c->refunded_minor = gross > failed ? gross - failed : 0;
+    c->hard_minor += c->refunded_minor;
+    return e == ERR_END ? OK : e;
+}
+
+static enum err disputes_read(struct store_conn *conn, struct str intent, struct claims *c)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_PAYMENTS_DISPUTES, &q, "t", intent);
+    while (e == OK && (e = store_step(q)) == OK) {
+        int64_t amount = store_i64(q, 1);
+        bool opened = store_i64(q, 3) != 0, withdrawn = store_i64(q, 4) != 0;
+        bool reinstated = store_i64(q, 5) != 0, lost = store_i64(q, 6) != 0;
+        if (reinstated)
+            continue;
+        if (withdrawn || lost)
+            c->hard_minor += amount;
+        else if (opened)
+            c->soft_minor += amount;
+        c->disputed |= opened || withdrawn || lost;
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+/* ---------------------------------------------------------------- the ledger's side */
+
+struct settling {
+    struct payments *p;
+    struct store_conn *conn;
+    struct payment *x;
+    int64_t now_us;
+    char key[ID_TEXT_MAX + 48], reason[160];
+};
+
+/* Every move of a payment has a number, kept in its row by the same transaction. */
+static struct str next_key(struct settling *s, const char *what)
+{
+    s->x->moves++;
+    int n = snprintf(s->key, sizeof(s->key), "stripe:%s:%lld:%s", s->x->id, (long long)s->x->moves,
+                     what);
+    return str_of(s->key, (size_t)n);
+}
+
+static struct str reason(struct settling *s, const char *words)
+{
+    int n = snprintf(s->reason, sizeof(s->reason), "%s, payment %s", words, s->x->id);
+    return str_of(s->reason, (size_t)n);
+}
+
+struct lots {
+    struct id ids[64];
+    size_t n;
+};
+
+static enum err lots_read(struct store_conn *conn, const char *payment, struct lots *l)
+{
+    struct store_query *q = NULL;
+    l->n = 0;
+    enum err e = store_start(conn, SQL_PAYMENTS_LOTS, &q, "t", str_c(payment));
+    while (e == OK && l->n < sizeof(l->ids) / sizeof(l->ids[0]) && (e = store_step(q)) == OK)
+        l->ids[l->n++] = id_of_bytes(store_str(q, 0));
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+static enum err lot_grant(struct settling *s, struct nano amount, const char *words)
+{
+    struct lots l;
+    bool replayed;
+    enum err e = lots_read(s->conn, s->x->id, &l);
+    struct ledger_grant g = {.wallet = s->x->team,
+                             .lot = id_new(s->now_us),
+                             .kind = LEDGER_LOT_PURCHASED,
+                             .amount = amount,
+                             .priority = PAYMENTS_PRIORITY,
+                             .source = STR("stripe_clearing"),
+                             .reason = reason(s, words),
+                             .wall_us = s->now_us};
+    if (e != OK)
+        return e;
+    if (l.n == sizeof(l.ids) / sizeof(l.ids[0]))
+        return ERR_VALIDATION_FAILED; /* so often is no dispute won */
+    g.idempotency = next_key(s, "grant");
+    e = ledger_grant_in(s->p->ledger, s->conn, &g, &replayed);
+    if (e != OK)
+        return e;
+    return store_run(s->conn, SQL_PAYMENTS_LOT_ADD, NULL, "tib", str_c(s->x->id), (int64_t)l.n,
+                     id_bytes(&g.lot));
+}
+
+static enum err lots_take(struct settling *s, int64_t most)
+{
+    struct lots l;
+    struct nano taken;
+    enum err e = lots_read(s->conn, s->x->id, &l);
+    for (size_t i = l.n; e == OK && i > 0 && most > 0; i--) {
+        struct nano unspent;
+        e = ledger_lot_unspent_in(s->p->ledger, s->conn, l.ids[i - 1], &unspent);
+        if (e != OK || unspent.v == 0)
+            continue;
+        e = ledger_lot_take_in(s->p->ledger, s->conn, l.ids[i - 1], NANO(most),
+                               STR("stripe_clearing"), reason(s, "taken back"), next_key(s, "take"),
+                               s->now_us, &taken);
+        if (e != OK)
+            return e;
+        most -= taken.v;
+        s->x->taken = nano_plus(s->x->taken, taken);
+    }
+    return e;
+}
+
+static enum err owed_set(struct settling *s, int64_t owed)
+{
+    int64_t more = owed - s->x->owed.v;
+    if (more == 0)
+        return OK;
+    struct str from = more > 0 ? STR("receivable") : STR("stripe_clearing");
+    struct str to = more > 0 ? STR("stripe_clearing") : STR("receivable");
+    s->x->owed = NANO(owed);
+    return ledger_move_in(s->p->ledger, s->conn, from, to, NANO(more > 0 ? more : -more),
+                          reason(s, more > 0 ? "owed" : "no longer owed"), next_key(s, "owed"),
+                          s->now_us);
+}
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t nano_of(const struct payment *x, int64_t minor)
+{
+    struct nano n;
+    if (minor <= 0)
+        return 0;
+    return stripe_to_nano(x->currency, minor, &n) == OK ? min64(n.v, x->amount.v) : x->amount.v;
+}
+
+static struct str status_of(const struct payment *x, const struct claims *c)
+{
+    if (c->disputed)
+        return STR("disputed");
+    return x->refunded.v >= x->amount.v ? STR("refunded") : STR("completed");
+}
+
+enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                           struct payment *x, int64_t now_us)
+{
+    struct settling s = {.p = p, .conn = conn, .x = x, .now_us = now_us};
+    struct claims c = {0};
+    struct str before = x->status;
+    (void)a;
+    if (!payment_is_granted(x) || x->intent.n == 0)
+        return OK; /* it is settled when it is paid */
+    enum err e = refunds_read(conn, x->intent, &c);
+    if (e == OK)
+        e = disputes_read(conn, x->intent, &c);
+    if (e != OK)
+        return e;
+    int64_t hard = nano_of(x, c.hard_minor);
+    int64_t want = min64(x->amount.v, hard + nano_of(x, c.soft_minor));
+    if (x->taken.v < want) {
+        e = lots_take(&s, want - x->taken.v);
+    } else if (x->taken.v > want) {
+        e = lot_grant(&s, NANO(x->taken.v - want), "given back");
+        x->taken = NANO(want);
+    }
+    if (e == OK)
+        e = owed_set(&s, hard > x->taken.v ? hard - x->taken.v : 0);
+    if (e != OK)
+        return e;
+    x->refunded = NANO(nano_of(x, c.refunded_minor));
+    x->status = status_of(x, &c);
+    return payment_put_in(p, conn, x, before, now_us);
+}
+
+enum err payment_unspent_in(struct payments *p, struct store_conn *conn, const char *payment,
+                            struct nano *ret_unspent)
+{
+    struct lots l;
+    struct nano sum = NANO(0), one;
+    enum err e = lots_read(conn, payment, &l);
+    for (size_t i = 0; i < l.n && e == OK; i++) {
+        e = ledger_lot_unspent_in(p->ledger, conn, l.ids[i], &one);
+        if (e == OK)
+            sum = nano_plus(sum, one);
+    }
+    if (e == OK)
+        *ret_unspent = sum;
+    return e;
+}
+
+/* ---------------------------------------------------------------- paid */
+
+static enum err paid(struct payments *p, struct store_conn *conn, struct arena *a,
+                     struct payment *x, struct str intent, int64_t now_us)
+{
+    struct settling s = {.p = p, .conn = conn, .x = x, .now_us = now_us};
+    struct payment other;
+    if (intent.n != 0) {
+        enum err e = payments_get(conn, a, intent, &other);
+        if (e == OK && strcmp(other.id, x->id) != 0)
+            return ERR_CONFLICT;
+        if (e != OK && e != ERR_NOT_FOUND)
+            return e;
+        x->intent = intent;
+    }
+    struct str before = x->status;
+    enum err e = lot_grant(&s, x->amount, "bought");
+    if (e != OK)
+        return e;
+    x->completed_us = now_us;
+    x->awaiting = false;
+    x->failure = STR("");
+    x->status = STR("completed");
+    e = payment_put_in(p, conn, x, before, now_us);
+    return e == OK ? payment_settle_in(p, conn, a, x, now_us) : e;
+}
+
+enum err payments_paid_in(struct payments *p, struct store_conn *conn, const char *payment,
+                          struct str intent, int64_t paid_minor, int64_t tax_minor, int64_t now_us)
+{
+    struct arena a;
+    struct payment x;
+    arena_init(&a, 4096, 65536);
+    enum err e = payments_get(conn, &a, str_c(payment), &x);
+    if (e == OK && !payment_is_granted(&x)) {
+        x.paid_minor = paid_minor;
+        x.tax_minor = tax_minor;
+        e = paid(p, conn, &a, &x, intent, now_us);
+    }
+    arena_fini(&a);
+    return e;
+}
