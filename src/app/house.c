@@ -429,6 +429,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.low_balance = h->config->credit_low_balance;
     h->control.oidc = h->oidc;
     h->control.payments = h->payments;
+    payments_watch(h->payments, (struct payments_watcher){control_payment_changed_in, &h->control});
     h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;

@@ -66,6 +66,10 @@ struct control {
     int64_t started_us;
 };
 
+/* Fits payments_watch: the team's webhooks hear of it. */
+enum err control_payment_changed_in(void *control, struct store_conn *conn,
+                                    const struct payment *x, struct str what, int64_t now_us);
+
 enum err control_me(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_keys_validate(void *control, const struct http_request *r,

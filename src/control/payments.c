@@ -146,6 +146,45 @@ CONTROL_ASK(control_stripe_webhook)
     return OK;
 }
 
+static bool payment_event(struct str what, enum hooks_event *ret_event)
+{
+    static const struct {
+        struct str status;
+        enum hooks_event event;
+    } told[] = {{STR("completed"), HOOKS_PAYMENT_SUCCEEDED},
+                {STR("failed"), HOOKS_PAYMENT_FAILED},
+                {STR("refunded"), HOOKS_PAYMENT_REFUNDED},
+                {STR("disputed"), HOOKS_PAYMENT_DISPUTED}};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+        if (str_eq(what, told[i].status)) {
+            *ret_event = told[i].event;
+            return true;
+        }
+    return false;
+}
+
+enum err control_payment_changed_in(void *control, struct store_conn *conn, const struct payment *x,
+                                    struct str what, int64_t now_us)
+{
+    struct control *c = control;
+    enum hooks_event event;
+    struct buf data;
+    char once[ID_TEXT_MAX + 32];
+    if (!payment_event(what, &event))
+        return OK;
+    /* A dispute that was won is no second payment. */
+    bool again = event == HOOKS_PAYMENT_SUCCEEDED;
+    int n = snprintf(once, sizeof(once), "%s:%.*s", x->id, STR_ARG(what));
+    buf_init(&data, 8192);
+    buf_byte(&data, '{');
+    payments_json(x, &data);
+    buf_byte(&data, '}');
+    enum err e = hooks_tell_in(c->hooks, conn, x->team, event, buf_str(&data),
+                               again ? str_of(once, (size_t)n) : STR(""), now_us);
+    buf_fini(&data);
+    return e;
+}
+
 /* ---------------------------------------------------------------- looking */
 
 CONTROL_ASK(control_billing_options)

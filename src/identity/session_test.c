@@ -219,7 +219,8 @@ static void test_roles(void **state)
     assert_true((developer & 1u << IDENTITY_MAY_KEYS_ALL) == 0);
     assert_int_equal(identity_scopes_permissions(IDENTITY_SCOPE_INFERENCE), 0);
     assert_int_equal(identity_scopes_permissions(IDENTITY_SCOPE_USAGE),
-                     1u << IDENTITY_MAY_USAGE_READ | 1u << IDENTITY_MAY_BILLING_READ);
+                     1u << IDENTITY_MAY_USAGE_READ | 1u << IDENTITY_MAY_BILLING_READ |
+                         1u << IDENTITY_MAY_CHECKOUT);
     assert_true(identity_may_is_of_path(IDENTITY_MAY_TEAM_READ));
     assert_false(identity_may_is_of_path(IDENTITY_MAY_KEYS_READ));
     assert_string_equal(identity_may_name(IDENTITY_MAY_KEYS_WRITE), "keys.write");

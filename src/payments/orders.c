@@ -83,6 +83,14 @@ enum err payments_list(struct store_conn *conn, struct id team, struct str statu
     return e == ERR_END ? OK : e;
 }
 
+enum err payment_tell_in(struct payments *p, struct store_conn *conn, const struct payment *x,
+                         struct str what, int64_t now_us)
+{
+    if (p->watcher.changed_in == NULL)
+        return OK;
+    return p->watcher.changed_in(p->watcher.arg, conn, x, what, now_us);
+}
+
 enum err payment_put_in(struct payments *p, struct store_conn *conn, const struct payment *x,
                         struct str before, int64_t now_us)
 {
@@ -93,9 +101,7 @@ enum err payment_put_in(struct payments *p, struct store_conn *conn, const struc
     if (e != OK || str_eq(before, x->status))
         return e;
     observe_say("info", "payment", "%s is %.*s", x->id, STR_ARG(x->status));
-    if (p->watcher.changed_in == NULL)
-        return OK;
-    return p->watcher.changed_in(p->watcher.arg, conn, x, now_us);
+    return str_eq(x->status, STR("refunded")) ? OK : payment_tell_in(p, conn, x, x->status, now_us);
 }
 
 void payments_json(const struct payment *x, struct buf *b)

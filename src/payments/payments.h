@@ -42,10 +42,11 @@ static inline bool payment_is_granted(const struct payment *x)
     return x->completed_us != 0;
 }
 
-/* What others do in the same transaction when a payment's status has changed. */
+/* What others do in the same transaction. what: the status that it has now, or "refunded" when more
+ * of it was given back than before. */
 struct payments_watcher {
     enum err (*changed_in)(void *arg, struct store_conn *conn, const struct payment *x,
-                           int64_t now_us);
+                           struct str what, int64_t now_us);
     void *arg;
 };
 

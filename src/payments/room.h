@@ -21,6 +21,8 @@ struct payments {
 };
 
 /* ---- orders.c ---- */
+enum err payment_tell_in(struct payments *p, struct store_conn *conn, const struct payment *x,
+                         struct str what, int64_t now_us);
 /* Everything that may change of it, and tells the watcher when `before` is another status. */
 MUST enum err payment_put_in(struct payments *p, struct store_conn *conn, const struct payment *x,
                              struct str before, int64_t now_us);

@@ -206,9 +206,11 @@ enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct a
         e = owed_set(&s, hard > x->taken.v ? hard - x->taken.v : 0);
     if (e != OK)
         return e;
+    bool more = nano_of(x, c.refunded_minor) > x->refunded.v;
     x->refunded = NANO(nano_of(x, c.refunded_minor));
     x->status = status_of(x, &c);
-    return payment_put_in(p, conn, x, before, now_us);
+    e = payment_put_in(p, conn, x, before, now_us);
+    return e == OK && more ? payment_tell_in(p, conn, x, STR("refunded"), now_us) : e;
 }
 
 enum err payment_unspent_in(struct payments *p, struct store_conn *conn, const char *payment,

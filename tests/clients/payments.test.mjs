@@ -31,7 +31,7 @@ before(async () => {
     rs.writeHead(r.status, { 'content-type': 'application/json' });
     rs.end((await r.text()).replaceAll(new URL(proxy.url).host, new URL(house.sandbox.url).host));
   });
-  house = await House.start({ mail: true, stripe: proxy.url, config: QUICK });
+  house = await House.start({ mail: true, stripe: proxy.url, config: [...QUICK, '[webhooks]', 'private_allowed = yes'] });
   house.keep(STRIPE_SECRET);
   await hook();
   owner = await new Person(house).signUp();
@@ -209,6 +209,17 @@ describe('given back', () => {
     await house.sandbox.stripe('settings', { fail_status: 400, fail_times: 1 });
     assert.equal((await operator.post(`/api/admin/payments/${o.id}/refund`, {})).status, 202);
     await until('back', async () => await balance() === before && (await payment(o)).status === 'completed');
+  });
+  test('the team\'s webhooks hear of it', async () => {
+    const p = await new Person(house).signUp(), heard = [];
+    const receiver = await startUpstream((rq, rs, body) => { heard.push(JSON.parse(body)); rs.writeHead(204).end(); });
+    try {
+      house.keep((await p.post('/api/webhooks', { url: `${receiver.url}/`, events: ['payment.succeeded', 'payment.refunded'] })).json.secret.slice(6));
+      const o = await bought('5', p);
+      await stripe('POST', 'refunds', { payment_intent: await intent(o), amount: '100' });
+      await until('both', () => heard.length >= 2);
+      assert.deepEqual(heard.map((m) => [m.type, m.data.id, m.data.amount, m.data.refunded]), [['payment.succeeded', o.id, '5', '0'], ['payment.refunded', o.id, '5', '1']]);
+    } finally { await receiver.stop(); }
   });
   test('what was spent already is owed', async () => {
     const p = await new Person(house).signUp();
