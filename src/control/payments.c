@@ -2,6 +2,7 @@
  * Stripe's events. */
 #include "base/json.h"
 #include "control/body.h"
+#include "control/invoice.h"
 #include "control/routes.h"
 #include "control/write.h"
 
@@ -146,6 +147,24 @@ CONTROL_ASK(control_stripe_webhook)
     return OK;
 }
 
+/* With tax as Stripe has taken it; what was paid without a page says its sum itself. */
+static enum err receipt_in(struct control *c, struct store_conn *conn, const struct payment *x)
+{
+    int digits = 2;
+    struct invoice_payment p = {.id = str_c(x->id),
+                                .team = x->team,
+                                .what = STR("Prepaid credit"),
+                                .currency = x->currency,
+                                .credit = x->amount,
+                                .at_us = x->completed_us};
+    if (!stripe_exponent(x->currency, &digits) ||
+        stripe_to_nano(x->currency, x->paid_minor, &p.paid) != OK ||
+        stripe_to_nano(x->currency, x->tax_minor, &p.tax) != OK)
+        return ERR_CORRUPT;
+    p.digits = digits;
+    return invoice_receipt_in(c, conn, &p);
+}
+
 static bool payment_event(struct str what, enum hooks_event *ret_event)
 {
     static const struct {
@@ -181,6 +200,8 @@ enum err control_payment_changed_in(void *control, struct store_conn *conn, cons
     buf_byte(&data, '}');
     enum err e = hooks_tell_in(c->hooks, conn, x->team, event, buf_str(&data),
                                again ? str_of(once, (size_t)n) : STR(""), now_us);
+    if (e == OK && event == HOOKS_PAYMENT_SUCCEEDED)
+        e = receipt_in(c, conn, x);
     buf_fini(&data);
     return e;
 }

@@ -103,6 +103,8 @@ describe('bought', () => {
     assert.deepEqual([lot.amount, lot.priority, lot.source], ['25', 20, 'stripe_clearing']);
     assert.ok((await owner.get('/api/billing/transactions?kind=credit')).json.data.some((t) => t.amount === '25' && t.description.includes(o.id)));
     assert.equal((await owner.get('/api/billing/payments')).json.data[0].id, o.id);
+    const receipts = (await owner.get('/api/billing/invoices')).json.data;
+    assert.equal(receipts.length, 1, JSON.stringify(receipts));
   });
   test('by key, as the source names it, and from the terminal', async () => {
     const r = await house.fetch('/api/stripe/create-checkout-session', { body: { amount: '5' } });
