@@ -25,7 +25,7 @@
 
 #define LOOPS_MAX 256
 #define LISTENERS 3
-#define ROUTES_MAX 256
+#define ROUTES_MAX 512
 #define FLUSH_PERIOD_US (20 * US_PER_S)
 #define DRAIN_POLL_US (20 * US_PER_MS)
 
