@@ -1,30 +1,125 @@
-// Credit that comes by a code, and what a team has told to its own addresses.
+// Credit that is bought or comes by a code, and what a team has told to its own addresses.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startUpstream, until } from '../clients/lib/house.mjs';
 import { open, Visitor } from './lib/visitor.mjs';
 
-let all, ada, receiver, reply = (rq, rs) => rs.writeHead(204).end();
+let all, ada, op, receiver, reply = (rq, rs) => rs.writeHead(204).end();
 before(async () => {
-  all = await open({ config: ['[webhooks]', 'private_allowed = yes'] });
+  all = await open({ stripe: true, config: ['[webhooks]', 'private_allowed = yes'] });
   receiver = await startUpstream((rq, rs) => reply(rq, rs));
   ada = await Visitor.at(all);
   await ada.comeIn();
-});
-after(async () => {
-  await ada?.leave();
-  await receiver?.stop();
-  await all?.close();
-});
-
-test('an operator makes a code, a customer redeems it, and the balance is there without a reload', async () => {
-  const op = await Visitor.at(all, 'operator@example.com');
+  op = await Visitor.at(all, 'operator@example.com');
   const token = op.house.keep(/\/setup\?token=([0-9A-Za-z]+)/.exec(all.house.child.out())[1]);
   await op.go(`/setup?token=${token}`);
   await op.fill('E-mail', op.email);
   await op.fill('Password', op.password);
   await op.click('Create the operator');
   await op.heading('Overview');
+});
+after(async () => {
+  await op?.leave();
+  await ada?.leave();
+  await receiver?.stop();
+  await all?.close();
+});
+
+const balance = (text) => ada.page.locator('[aria-label=Balance]').getByText(text, { exact: true }).waitFor();
+const payments = () => ada.page.getByRole('table', { name: 'Payments' });
+
+test('top up: paid on the checkout, and the balance is there without a reload; the receipt is a PDF', async () => {
+  await ada.go('/billing');
+  await balance('$10.00');
+  await ada.click('Top up');
+  await ada.page.getByRole('radio', { name: 'Other' }).click();
+  await ada.fill('Amount in US dollars', '4.99', ada.dialog());
+  await ada.click('Continue to the payment', ada.dialog());
+  await ada.sees('It must be an amount from $5.00 to $2,000.00.');
+  await ada.page.getByRole('radio', { name: '$25', exact: true }).click();
+  await ada.check('top up');
+  await ada.click('Continue to the payment', ada.dialog());
+
+  // The card is declined first, then another one pays.
+  await ada.page.getByRole('heading', { name: '25.00 usd' }).waitFor();
+  await ada.page.locator('#fail').click();
+  await ada.sees('The card was declined.');
+  await ada.page.locator('#pay').click();
+  await ada.page.waitForURL('**/billing?session_id=cs_*');
+  await ada.sees('$25.00 was added');
+  await balance('$35.00');
+  await ada.page.getByRole('table', { name: 'Credit' }).getByText('Purchased').waitFor();
+  await ada.check('paid');
+  await ada.click('Dismiss');
+  await ada.page.waitForURL((u) => u.search === '');
+  await ada.page.getByRole('tab', { name: 'Payments and receipts' }).click();
+  const receipt = payments().getByRole('row', { name: /Top-up.*Paid.*\$25\.00/ }).getByRole('link', { name: 'Receipt' });
+  const pdf = await ada.page.request.get(all.house.url + await receipt.getAttribute('href'));
+  assert.equal(pdf.headers()['content-type'], 'application/pdf');
+  assert.equal((await pdf.body()).subarray(0, 5).toString(), '%PDF-');
+  await ada.check('payments');
+});
+
+test('a checkout that is left can be gone on with; one that is closed has expired; a bank takes days', async () => {
+  const begin = async (name) => {
+    await ada.go('/billing?topup=1');
+    await ada.page.getByRole('radio', { name, exact: true }).click();
+    await ada.click('Continue to the payment', ada.dialog());
+    await ada.page.locator('#pay').waitFor();
+  };
+  await begin('$5');
+  await ada.go('/billing?tab=payments');
+  await payments().getByRole('row', { name: /Not paid yet.*\$5\.00/ }).getByRole('link', { name: 'Pay' }).click();
+  await ada.page.locator('#close').click();
+  await ada.page.waitForURL('**/billing?canceled=pay_*');
+  await ada.sees('Nothing was charged.');
+  await balance('$35.00');
+  await begin('$10');
+  await ada.page.locator('#bank').click();
+  await ada.sees('$10.00 is on its way');
+  await balance('$35.00');
+  await ada.check('awaited');
+});
+
+test('an operator refunds what is unspent, and compares the books', async () => {
+  await op.go('/admin/payments');
+  await op.page.getByRole('row', { name: new RegExp(`${ada.email}.*Paid.*\\$25\\.00`) }).getByRole('link').click();
+  await op.sees('checkout.session.completed');
+  await op.check('payment');
+  await op.click('Refund');
+  await op.fill('Amount in US dollars', '26', op.dialog());
+  await op.click('Refund', op.dialog());
+  await op.sees(/More than what is unspent/);
+  await op.fill('Amount in US dollars', '', op.dialog());
+  await op.fill('Reason', 'She asked', op.dialog());
+  await op.click('Refund', op.dialog());
+  await op.sees('The refund has begun.');
+  await op.page.getByRole('table', { name: 'Refunds' }).getByText('Sent back').waitFor();
+  await op.page.getByRole('heading', { level: 1 }).getByText('Refunded').waitFor();
+  await ada.go('/billing');
+  await balance('$10.00');
+  await op.go('/admin/payments?tab=events');
+  await op.page.getByRole('table', { name: 'Events' }).getByText('charge.refunded').first().waitFor();
+  await op.check('events');
+  await op.go('/admin/payments?tab=reconciliation');
+  await op.click('Compare now');
+  await op.page.getByRole('table', { name: 'Reports' }).getByText('None').first().waitFor();
+  await op.check('reconciliation');
+});
+
+test('what receipts say of the buyer is changed', async () => {
+  await ada.go('/billing?tab=payments');
+  await ada.click('Edit');
+  await ada.fill('Name', 'Engines Ltd', ada.dialog());
+  await ada.fill('Address', '12 St James\'s Square\nLondon', ada.dialog());
+  await ada.click('Save', ada.dialog());
+  await ada.sees('The details are changed.');
+  await ada.page.reload();
+  await ada.sees('Engines Ltd');
+  await ada.sees('12 St James');
+});
+
+test('an operator makes a code, a customer redeems it, and the balance is there without a reload', async () => {
   await op.go('/admin/codes');
   await op.click('Make codes');
   await op.fill('Name', 'Spring', op.dialog());
@@ -59,7 +154,6 @@ test('an operator makes a code, a customer redeems it, and the balance is there 
   await op.page.getByRole('row', { name: /Spring.*1 of 1.*Used up/ }).getByRole('button', { name: 'Spring', exact: true }).click();
   await op.dialog().getByRole('link', { name: ada.email }).waitFor();
   await op.check('who redeemed it');
-  await op.leave();
 });
 
 test('alerts are set, and wrong ones refused', async () => {

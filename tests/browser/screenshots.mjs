@@ -28,6 +28,12 @@ const inside = {
   'webhook-new': ['/webhooks', async (p) => { await click(p, 'Add an endpoint'); await p.getByRole('switch', { name: /Everything/ }).click(); }],
   'webhook-secret': ['/webhooks', async (p) => { await click(p, 'Add an endpoint'); await p.getByLabel('Address').fill('https://example.com/hooks'); await click(p, 'Add', dialog(p)); await p.getByText('Copy it now').waitFor(); }],
   'webhook-delivery': [`/webhooks/${fixture.endpoints[1].id}`, async (p) => { await click(p, 'balance.low'); await dialog(p).getByText('Attempts').waitFor(); }],
+  'billing-payments': ['/billing?tab=payments'], 'billing-paid': ['/billing?session_id=cs_1'], 'billing-waiting': ['/billing?session_id=cs_wait'], 'billing-canceled': [`/billing?canceled=${fixture.payments[1].id}`],
+  topup: ['/billing?topup=1', (p) => dialog(p).waitFor()],
+  'topup-other': ['/billing?topup=1', async (p) => { await p.getByRole('radio', { name: 'Other' }).click(); await p.getByLabel('Amount in US dollars').fill('3'); await click(p, 'Continue to the payment'); await p.getByText(/It must be an amount/).waitFor(); }],
+  'billing-details': ['/billing?tab=payments', async (p) => { await click(p, 'Edit'); await dialog(p).waitFor(); }],
+  'admin-payments': ['/admin/payments'], 'admin-payment': [`/admin/payments/${fixture.payments[4].id}`], 'admin-events': ['/admin/payments?tab=events'], 'admin-reconciliation': ['/admin/payments?tab=reconciliation'],
+  'admin-refund': [`/admin/payments/${fixture.payments[2].id}`, async (p) => { await click(p, 'Refund'); await dialog(p).waitFor(); }],
   redeem: ['/billing', async (p) => { await click(p, 'Redeem a code'); await dialog(p).waitFor(); }],
   alerts: ['/billing', async (p) => { await click(p, 'Change'); await dialog(p).waitFor(); }],
   'admin-codes': ['/admin/codes'],
@@ -48,7 +54,7 @@ const inside = {
   'admin-dry-run': ['/admin/pricing?tab=rules', async (p) => { await click(p, 'Add a rule'); await click(p, 'Dry run'); await p.getByText('Would be charged').waitFor(); }],
   'admin-credit': [`/admin/customers/${fixture.customers[0].user.id}`, async (p) => { await click(p, 'Give credit'); await dialog(p).waitFor(); }],
 };
-const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'], 'webhooks-empty': ['/webhooks'], 'admin-codes-empty': ['/admin/codes'] };
+const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'], 'webhooks-empty': ['/webhooks'], 'admin-codes-empty': ['/admin/codes'], 'billing-payments-empty': ['/billing?tab=payments'], 'admin-payments-empty': ['/admin/payments'] };
 const poor = { 'home-low': ['/'], 'billing-low': ['/billing'] };
 const first = { setup: ['/setup?token=x'] };
 const sets = [[{ in: false, askTotp: true }, outside], [{ in: true }, inside], [{ in: true, fresh: true, balance: '10' }, fresh], [{ in: true, balance: '0.37', state: 'very_low' }, poor], [{ in: false, setup: true }, first]];

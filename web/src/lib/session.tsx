@@ -54,7 +54,7 @@ export function useMe(): Me {
   return me;
 }
 // What the server's table lets this role do in this team; the pages offer nothing else.
-export type Permission = 'billing.write' | 'keys.write' | 'keys.all' | 'webhooks.read' | 'webhooks.write' | 'playground' | 'audit.read' | 'members.write' | 'team.write' | 'team.own';
+export type Permission = 'billing.write' | 'billing.checkout' | 'keys.write' | 'keys.all' | 'webhooks.read' | 'webhooks.write' | 'playground' | 'audit.read' | 'members.write' | 'team.write' | 'team.own';
 export function useMay() {
   const { permissions } = useMe();
   return (what: Permission) => permissions.includes(what);

@@ -57,6 +57,24 @@ export interface Try { at: string; status: number | null; duration_ms: number; e
 export interface DeliveryDetail extends Delivery { body: unknown; tries: Try[] }
 export interface Alerts { balance_low: string[]; usage: string[] }
 export interface Redeemed { amount: string; balance: string; expires_at: string | null }
+export interface Invoice { id: string; number: string; kind: 'receipt' | 'statement'; payment_id: string | null; period: { start: string; end: string } | null; issued_at: string; total: string; tax: string; currency: string }
+export interface BuyerDetails { name: string; address: string; tax_id: string; email: string }
+export interface BillingOptions { enabled: boolean; currency: string; packs: string[]; amount_min: string; amount_max: string; livemode: boolean }
+export interface Payment {
+  id: string; kind: 'topup' | 'auto_topup' | 'subscription'; status: 'pending' | 'completed' | 'failed' | 'expired' | 'refunded' | 'disputed'; awaiting: boolean;
+  amount: string; currency: string; refunded: string; owed: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
+  checkout_url: string | null; user: { id: string; email: string } | null;
+}
+export interface AdminPayment extends Payment { team: { id: string; name: string }; payment_intent: string; session_id: string; disputes: number }
+export interface StripeEvent { id: string; type: string; created_at: string; received_at: string; deliveries: number; state: 'stored' | 'done' | 'ignored' | 'refused'; note: string }
+export interface PaymentDetail extends Omit<AdminPayment, 'disputes'> {
+  refunds: { id: string; amount: string; failed: boolean }[]; events: StripeEvent[];
+  disputes: { id: string; amount: string; reason: string; opened: boolean; withdrawn: boolean; reinstated: boolean; lost: boolean }[];
+}
+export interface Reconciliation {
+  enabled: boolean;
+  reports: { id: string; at: string; from: string; checked: number; mended: number; mismatches: number; findings: { kind: string; object: string; ours: string; theirs: string }[] }[];
+}
 export interface Code {
   id: string; name: string; hint: string; amount: string; uses: number; uses_max: number; per_user: number; expires_at: string | null;
   credit_days: number | null; status: 'active' | 'expired' | 'used_up' | 'ended'; created_at: string; code?: string | null;

@@ -1,16 +1,19 @@
-import { CreditCard, Pencil, Receipt, Ticket } from 'lucide-react';
-import { useState } from 'react';
+import { CreditCard, Pencil, Plus, Receipt, Ticket } from 'lucide-react';
+import { useEffect, useState } from 'react';
 import { query } from '@/lib/api';
 import { useGet, useList, useParam, useTitle } from '@/lib/hooks';
 import { percentOf, usd, usdSigned } from '@/lib/money';
 import { useMay } from '@/lib/session';
 import { date, shortTime } from '@/lib/time';
-import type { Alerts, List, Lot, Transaction, UsageNow } from '@/lib/types';
+import type { Alerts, BillingOptions, List, Lot, Transaction, UsageNow } from '@/lib/types';
 import { Badge, Bar, Button, Card, Empty, PageHeader, Skeleton, Stat } from '@/ui/basic';
 import { Facts, Money, paged, Table, When } from '@/ui/data';
 import { Select } from '@/ui/select';
 import { BalanceCard } from './balance-card';
+import { Tabs } from '@/ui/tabs';
 import { AlertsDialog, RedeemDialog } from './billing-dialogs';
+import { PaymentsTab } from './payments';
+import { Canceled, Returned, TopUpDialog } from './top-up';
 
 const kinds: Record<string, string> = { purchased: 'Purchased', intro: 'Welcome credit', promotional: 'Promotional', subscription: 'Subscription' };
 const movements: Record<string, string> = { credit: 'Credit', usage: 'Usage', refund: 'Refund', expiry: 'Expiry', correction: 'Correction' };
@@ -21,18 +24,42 @@ const amounts = (of: string[]) => (of.length === 0 ? <span className="text-faint
 
 export default function Billing() {
   useTitle('Billing');
+  const may = useMay();
+  const options = useGet<BillingOptions>('/api/billing/options').data;
+  const [tab, setTab] = useParam('tab', 'balance');
+  const [session, setSession] = useParam('session_id');
+  const [canceled, setCanceled] = useParam('canceled');
+  const [wanted, setWanted] = useParam('topup');
+  const [doing, set] = useState<'redeem' | 'topup' | null>(null);
+  const sells = options?.enabled && may('billing.checkout');
+  useEffect(() => { if (wanted && sells) { set('topup'); setWanted(''); } }, [wanted, sells, setWanted]);
+  return (
+    <>
+      <PageHeader title="Billing" note="Credit is prepaid. A call that the balance cannot cover is refused before it is sent.">
+        {may('billing.write') && <Button icon={Ticket} onClick={() => set('redeem')}>Redeem a code</Button>}
+        {sells && <Button look="primary" icon={Plus} onClick={() => set('topup')}>Top up</Button>}
+      </PageHeader>
+      {session && <Returned key={session} id={session} onClose={() => setSession('')} />}
+      {canceled && <Canceled key={canceled} id={canceled} onClose={() => setCanceled('')} />}
+      <Tabs label="Billing" value={tab} onChange={setTab} tabs={[['balance', 'Balance'], ['payments', options?.enabled ? 'Payments and receipts' : 'Receipts']]}>
+        {tab === 'payments' ? <PaymentsTab options={options} /> : <BalanceTab />}
+      </Tabs>
+      {doing === 'redeem' && <RedeemDialog onClose={() => set(null)} />}
+      {doing === 'topup' && options && <TopUpDialog options={options} onClose={() => set(null)} />}
+    </>
+  );
+}
+
+function BalanceTab() {
   const usage = useGet<UsageNow>('/api/usage/current');
   const lots = useGet<List<Lot>>('/api/billing/lots?limit=100');
   const alerts = useGet<Alerts>('/api/billing/alerts');
   const write = useMay()('billing.write');
-  const [doing, set] = useState<'redeem' | 'alerts' | null>(null);
+  const [doing, set] = useState<'alerts' | null>(null);
   const [kind, setKind] = useParam('kind');
   const moves = useList<Transaction>('/api/billing/transactions', { kind });
   return (
     <>
-      <PageHeader title="Billing" note="Credit is prepaid. A call that the balance cannot cover is refused before it is sent.">
-        {write && <Button icon={Ticket} onClick={() => set('redeem')}>Redeem a code</Button>}
-      </PageHeader>
       <div className="grid grid-cols-2 gap-3 sm:gap-4 lg:grid-cols-[1.3fr_1fr_1fr] max-lg:[&>*:first-child]:col-span-2">
         <BalanceCard large />
         <Stat label="Spent this month" foot={usage.data && <>since {date(usage.data.period.start)}</>}>{usage.data ? <Money of={usage.data.cost} round /> : <Skeleton className="h-7 w-24" />}</Stat>
@@ -63,7 +90,6 @@ export default function Billing() {
         ]} />
       </Card>
       <p className="mt-4 text-sm text-faint">{moves.dataUpdatedAt > 0 && <>As of <When at={new Date(moves.dataUpdatedAt).toISOString()} />.</>}</p>
-      {doing === 'redeem' && <RedeemDialog onClose={() => set(null)} />}
       {doing === 'alerts' && alerts.data && <AlertsDialog of={alerts.data} onClose={() => set(null)} />}
     </>
   );
