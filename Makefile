@@ -258,6 +258,8 @@ torture: all faults
 	@$(PROGS) tests/torture/run full
 soak: all faults
 	@$(PROGS) tests/torture/run soak $(S)
+	@cd tests/clients && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && \
+	  $(PROGS) TOLLGATE_SEQUENCES=10000 node --test payments-random.test.mjs
 faults:
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 all
 
@@ -326,7 +328,7 @@ help:
 #: make browser                pages, by Playwright
 #: make screenshots            pictures of every page, into build/screenshots
 #: make torture                killed at the n-th commit, write, allocation; then audited
-#: make soak S=3600            load and kills for S seconds
+#: make soak S=3600            load and kills for S seconds, then 10,000 lives of payments
 #: make bench                  the scorecard against nginx
 #: make bench-console          what the console waits for, with ten million calls
 #: make san, make tsan         the suites under ASan+UBSan, under TSan

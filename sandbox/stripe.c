@@ -401,6 +401,7 @@ size_t sandbox_stripe_routes(struct stripe *s, struct http_route *routes, size_t
         {"DELETE", "/stripe/v1/{path*}", api_delete},
         {"GET", "/stripe/checkout/{id}", stripe_page},
         {"POST", "/stripe/checkout/{id}/{how}", stripe_page_post},
+        {"GET", "/stripe/portal/{id}", stripe_portal},
         {"GET", "/sandbox/stripe", stripe_state},
         {"POST", "/sandbox/stripe/{what}", stripe_control},
         {"POST", "/sandbox/stripe/{what}/{id}", stripe_control},

@@ -70,6 +70,29 @@ enum err stripe_page(void *arg, const struct http_request *r, struct http_reply 
     return o == NULL ? ERR_NOT_FOUND : OK;
 }
 
+/* The customer portal, of which only the way back is played. */
+enum err stripe_portal(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+    struct stripe *s = arg;
+    struct buf *b = &reply->body;
+    must(pthread_mutex_lock(&s->lock) == 0);
+    const struct stripe_object *o = stripe_find(s, STRIPE_PORTAL, r->params[0]);
+    if (o != NULL) {
+        buf_add(b, STR("<!doctype html><html lang=en><meta charset=utf-8><title>Sandbox portal"
+                       "</title>"));
+        buf_add(b, str_c(style));
+        buf_add(b, STR("<main><p>Customer portal</p><h1>"));
+        escaped(b, o->customer->email);
+        buf_add(b, STR("</h1><a id=back href=\""));
+        escaped(b, o->success);
+        buf_add(b, STR("\">Back</a><small>This is the sandbox: cards and plans are changed in the "
+                       "console.</small></main></html>"));
+    }
+    must(pthread_mutex_unlock(&s->lock) == 0);
+    reply->content_type = "text/html; charset=utf-8";
+    return o == NULL ? ERR_NOT_FOUND : OK;
+}
+
 /* The URL with the session's id in its place. */
 static void location(const struct stripe_object *o, struct str url, struct buf *headers)
 {

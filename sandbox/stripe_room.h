@@ -143,6 +143,7 @@ void stripe_clock_advance(struct stripe *s, struct stripe_object *clock, int64_t
 
 /* ---- stripe_page.c ---- */
 enum err stripe_page(void *arg, const struct http_request *r, struct http_reply *reply);
+enum err stripe_portal(void *arg, const struct http_request *r, struct http_reply *reply);
 enum err stripe_page_post(void *arg, const struct http_request *r, struct http_reply *reply);
 enum err stripe_control(void *arg, const struct http_request *r, struct http_reply *reply);
 enum err stripe_state(void *arg, const struct http_request *r, struct http_reply *reply);

@@ -127,8 +127,8 @@ static enum err call(const struct stripe *s, const char *method, const char *pat
                      struct str idempotency, struct stripe_answer *a)
 {
     char url[URL_MAX], bearer[600], key[KEY_MAX + 32];
-    const char *headers[] = {bearer, "Stripe-Version: " STRIPE_VERSION,
-                             "Content-Type: application/x-www-form-urlencoded",
+    static const char version[] = "Stripe-Version: " STRIPE_VERSION;
+    const char *headers[] = {bearer, version, "Content-Type: application/x-www-form-urlencoded",
                              idempotency.n != 0 ? key : NULL, NULL};
     memset(a, 0, sizeof(*a));
     if (!stripe_is_on(s)) {

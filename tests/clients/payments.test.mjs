@@ -31,7 +31,7 @@ before(async () => {
     rs.writeHead(r.status, { 'content-type': 'application/json' });
     rs.end((await r.text()).replaceAll(new URL(proxy.url).host, new URL(house.sandbox.url).host));
   });
-  house = await House.start({ mail: true, stripe: proxy.url, config: [...QUICK, '[webhooks]', 'private_allowed = yes'] });
+  house = await House.start({ mail: true, stripe: proxy.url, config: ['fraud_warning_freezes = yes', ...QUICK, '[webhooks]', 'private_allowed = yes'] });
   house.keep(STRIPE_SECRET);
   await hook();
   owner = await new Person(house).signUp();
@@ -188,6 +188,24 @@ describe('given back', () => {
     const seen = (await operator.get(`/api/admin/payments/${o.id}`)).json;
     assert.equal(seen.disputes.length, 3);
     assert.ok(seen.events.length >= 8, JSON.stringify(seen.events));
+  });
+  test('an early fraud warning freezes, where the house has said so', async () => {
+    const o = await bought('25'), before = await balance();
+    const e = event('radar.early_fraud_warning.created', { id: 'issfr_1', object: 'radar.early_fraud_warning', actionable: true, payment_intent: await intent(o) });
+    assert.equal((await send(e)).status, 200);
+    await eventIs(e, 'done');
+    assert.deepEqual([(await payment(o)).status, await balance()], ['disputed', before - 25]);
+  });
+  test('told twice, late and in another order by the sandbox: the same', async () => {
+    await house.sandbox.stripe('settings', { duplicate_percent: 60, reorder_percent: 60, delay_ms: 20 });
+    const before = await balance(), all = await Promise.all([1, 2, 3].map(() => order('5')));
+    for (const o of all) await click(o, 'pay');
+    await Promise.all(all.map((o) => status(o, 'completed')));
+    for (const o of all) await stripe('POST', 'refunds', { payment_intent: await intent(o), amount: '200' });
+    await until('all is told', async () => (await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json()).waiting === 0);
+    await house.sandbox.stripe('settings', { duplicate_percent: 0, reorder_percent: 0, delay_ms: 0 });
+    await until('9 are left of 15', async () => await balance() === before + 9);
+    for (const o of all) assert.equal((await payment(o)).refunded, '2');
   });
   test('by the operator: at most what is unspent, and the money follows', async () => {
     const o = await bought('25'), before = await balance();
