@@ -62,7 +62,8 @@ test('top up: paid on the checkout, and the balance is there without a reload; t
 
 test('a checkout that is left can be gone on with; one that is closed has expired; a bank takes days', async () => {
   const begin = async (name) => {
-    await ada.go('/billing?topup=1');
+    await ada.go('/');
+    await ada.page.getByRole('link', { name: 'Top up' }).click();
     await ada.page.getByRole('radio', { name, exact: true }).click();
     await ada.click('Continue to the payment', ada.dialog());
     await ada.page.locator('#pay').waitFor();

@@ -93,6 +93,10 @@ test('invite, join, hit the cap, be let go', async () => {
   assert.equal(await bob.page.getByRole('button', { name: 'Create a key' }).count(), 0);
   await bob.go('/playground');
   await bob.sees('Your role only looks');
+  assert.equal(await bob.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Webhooks' }).count(), 0);
+  await bob.go('/billing');
+  await bob.quiet();
+  for (const name of ['Redeem a code', 'Top up', 'Change']) assert.equal(await bob.page.getByRole('button', { name, exact: true }).count(), 0, name);
   await role('Developer');
 
   // What a developer may not, he is not offered.

@@ -1,7 +1,7 @@
 // What stands around every page of who is signed in: where one is, whose team, how much is left.
 import * as RDialog from '@radix-ui/react-dialog';
 import { Check, ChevronsUpDown, CircleHelp, LogOut, Menu as MenuIcon, Plus, Search, UserRound, X } from 'lucide-react';
-import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api } from '@/lib/api';
 import { useGet } from '@/lib/hooks';
@@ -22,8 +22,10 @@ const NewTeam = lazy(() => import('@/pages/new-team'));
 
 function NavLink({ place, at, onGo }: { place: Place; at: string; onGo?: () => void }) {
   const here = place.to === '/' || place.to === '/admin' || place.to === '/settings' ? at === place.to : at === place.to || at.startsWith(`${place.to}/`);
+  const link = useRef<HTMLAnchorElement>(null);
+  useEffect(() => { if (here) link.current?.scrollIntoView({ block: 'nearest' }); }, [here]); // an operator's menu is longer than some screens
   return (
-    <Link href={place.to} onClick={onGo} aria-current={here ? 'page' : undefined}
+    <Link ref={link} href={place.to} onClick={onGo} aria-current={here ? 'page' : undefined}
       className={cx('flex h-[1.875rem] items-center gap-2.5 rounded-md px-2.5 text-base font-medium', here ? 'bg-brand/10 text-brand-ink' : 'text-soft hover:bg-sunk hover:text-ink')}>
       <place.icon className={cx('size-4', here ? '' : 'text-faint')} aria-hidden />{place.name}
     </Link>

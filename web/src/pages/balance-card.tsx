@@ -1,5 +1,7 @@
 import { useGet } from '@/lib/hooks';
-import type { Balance } from '@/lib/types';
+import { useMay } from '@/lib/session';
+import type { Balance, BillingOptions } from '@/lib/types';
+import { Link } from 'wouter';
 import { Badge, cx, Skeleton, type Tone } from '@/ui/basic';
 import { Failed, Money } from '@/ui/data';
 import { compare } from '@/lib/money';
@@ -14,6 +16,8 @@ const states: Record<Balance['state'], [string, Tone, string]> = {
 export function BalanceCard({ large }: { large?: boolean }) {
   const q = useGet<Balance>('/api/billing/balance', 30_000);
   const b = q.data;
+  const may = useMay()('billing.checkout');
+  const sells = useGet<BillingOptions>(may && !large ? '/api/billing/options' : null).data?.enabled;
   if (q.error && !b) return <div className="rounded-lg border border-line bg-panel"><Failed error={q.error} retry={() => void q.refetch()} /></div>;
   const [name, tone, line] = states[b?.state ?? 'good'];
   return (
@@ -21,7 +25,10 @@ export function BalanceCard({ large }: { large?: boolean }) {
       {b && <div aria-hidden className={cx('absolute inset-y-0 left-0 w-1', tone === 'good' ? 'bg-good' : tone === 'warn' ? 'bg-warn-face' : 'bg-bad')} />}
       <div className="flex items-center justify-between gap-3"><p className="text-sm text-soft">Balance</p>{b && <Badge tone={tone} dot>{name}</Badge>}</div>
       <p className={cx('num mt-1.5 font-semibold tracking-tight', large ? 'text-4xl' : 'text-2xl')}>{b ? <Money of={b.available} round={large ? false : 'down'} /> : <Skeleton className="h-7 w-28" />}</p>
-      <p className="num mt-1 text-sm text-faint">{b ? compare(b.held, '0') > 0 ? <>and <Money of={b.held} /> held for running calls</> : 'available to spend' : <Skeleton className="h-4 w-32" />}</p>
+      <div className="mt-1 flex flex-wrap items-baseline justify-between gap-x-3">
+        <p className="num text-sm text-faint">{b ? compare(b.held, '0') > 0 ? <>and <Money of={b.held} /> held for running calls</> : 'available to spend' : <Skeleton className="h-4 w-32" />}</p>
+        {sells && <Link href="/billing?topup=1" className="link text-sm">Top up</Link>}
+      </div>
     </section>
   );
 }

@@ -28,7 +28,7 @@ export default function Webhooks() {
   return (
     <>
       <PageHeader title="Webhooks" note="What happens in this team is told to your own addresses, signed, and again for days until they answer.">{q.data && q.data.data.length > 0 && add}</PageHeader>
-      <Card flush>
+      <Card flush title="Endpoints">
         <Table label="Endpoints" rows={q.data?.data} error={q.error} retry={() => void q.refetch()} id={(w) => w.id} onRow={(w) => go(`/webhooks/${w.id}`)}
           empty={<Empty icon={WebhookIcon} title="No endpoints yet" action={add}>Be told when credit runs low, a payment arrives, or a key is made.</Empty>} columns={[
             { head: 'Address', cell: (w) => <div className="min-w-0"><Link href={`/webhooks/${w.id}`} className="block max-w-md truncate font-medium hover:underline" title={w.url}>{w.url}</Link>{w.description && <p className="truncate text-sm text-faint">{w.description}</p>}</div> },
