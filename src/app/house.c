@@ -3,6 +3,7 @@
 #include "app/chores.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "control/auto_topup.h"
 #include "control/invoice.h"
 #include "control/tell.h"
 #include "version.h"
@@ -282,6 +283,7 @@ static void open_hooks(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN])
     h->control.jobs = h->jobs;
     tell_alerts_add(&h->control, &h->alerts);
     invoice_statements_add(&h->control, &h->statements);
+    auto_topup_add(&h->control, &h->topup_look, &h->topup);
 }
 
 /* What follows a wallet's credit: limits of keys elsewhere, and who wants to be told. */

@@ -107,6 +107,8 @@ CONTROL_ASK(control_billing_payments);
 CONTROL_ASK(control_billing_payment);
 CONTROL_ASK(control_stripe_checkout);
 CONTROL_ASK(control_stripe_webhook);
+CONTROL_ASK(control_auto_topup_get);
+CONTROL_ASK(control_auto_topup_edit);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 

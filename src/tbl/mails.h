@@ -78,6 +78,21 @@
          "Your balance at {brand} is {amount}. When it is used up, calls are refused until you "   \
          "top up.",                                                                                \
          "Top up", "")                                                                             \
+    MAIL(                                                                                          \
+        AUTO_TOPUP_FAILED, "auto_topup_failed", "A top-up failed", "A top-up failed",              \
+        "Your card could not be charged with {amount} for the credit of {team}. It will be tried " \
+        "again in a few hours.",                                                                   \
+        "Look at it", "")                                                                          \
+    MAIL(AUTO_TOPUP_STOPPED, "auto_topup_stopped", "Automatic top-up was stopped",                 \
+         "Automatic top-up was stopped",                                                           \
+         "Your card could not be charged with {amount} for the credit of {team} several times. "   \
+         "Buy credit with another card, and turn it on again.",                                    \
+         "Top up", "")                                                                             \
+    MAIL(AUTO_TOPUP_HUMAN, "auto_topup_human", "Your bank wants you to confirm a payment",         \
+         "Your bank wants you to confirm a payment",                                               \
+         "Your card could not be charged with {amount} for the credit of {team} without you. Buy " \
+         "the credit yourself, then turn automatic top-up on again.",                              \
+         "Top up", "")                                                                             \
     MAIL(WEBHOOK_OFF, "webhook_off", "A webhook was turned off", "A webhook was turned off",       \
          "The webhook of {team} to {name} did not take what was sent to it, and was turned off. "  \
          "What was not delivered can be sent again.",                                              \

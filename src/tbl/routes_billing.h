@@ -41,6 +41,10 @@
           "whom invoices are for")                                                                 \
     ROUTE(DETAILS_EDIT, "PATCH", "/api/billing/details", ASK, control_details_edit, 16384,         \
           BILLING_WRITE, "changes that")                                                           \
+    ROUTE(AUTO_TOPUP_GET, "GET", "/api/billing/auto-topup", ASK, control_auto_topup_get, 0,        \
+          BILLING_READ, "credit that buys itself")                                                 \
+    ROUTE(AUTO_TOPUP_EDIT, "PATCH", "/api/billing/auto-topup", ASK, control_auto_topup_edit, 4096, \
+          BILLING_WRITE, "sets it")                                                                \
     ROUTE(ADMIN_CODES, "GET", "/api/admin/codes", ASK, control_admin_codes, 0, OPERATOR,           \
           "codes that give credit")                                                                \
     ROUTE(ADMIN_CODE, "GET", "/api/admin/codes/{id}", ASK, control_admin_code, 0, OPERATOR,        \

@@ -112,6 +112,8 @@ const samples = {
   'POST /api/webhooks/{id}/replay': { start: '2026-01-01', end: '2026-02-01', status: 'failed' },
   'GET /api/billing/alerts': null,
   'POST /api/billing/redeem': { code: 'WELCOME-2026' },
+  'GET /api/billing/auto-topup': null,
+  'PATCH /api/billing/auto-topup': { enabled: false, threshold: '5', amount: '25', monthly_cap: '100' },
   'GET /api/billing/invoices': null,
   'GET /api/billing/invoices/{id}/pdf': null,
   'GET /api/billing/transactions.csv': null,
