@@ -443,8 +443,8 @@ CONTROL_ASK(control_auto_topup_edit)
         {.name = "threshold", .kind = CONTROL_USD, .to = &x.threshold, .given = &x.threshold_given},
         {.name = "amount", .kind = CONTROL_USD, .to = &x.amount, .given = &x.amount_given},
         {.name = "monthly_cap", .kind = CONTROL_USD, .to = &x.monthly_cap, .given = &x.cap_given}};
-    if (!payments_are_on(c->payments))
-        return ERR_NOT_IMPLEMENTED;
     enum err e = CONTROL_BODY_READ(r, reply, fields);
+    if (e == OK && !payments_are_on(c->payments))
+        e = ERR_NOT_IMPLEMENTED;
     return e == OK ? control_write_run(&x.w) : e;
 }
