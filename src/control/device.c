@@ -6,6 +6,7 @@
 #include "control/account.h"
 #include "control/body.h"
 #include "control/routes.h"
+#include "control/tell.h"
 #include "control/write.h"
 #include "identity/device.h"
 #include "identity/team.h"
@@ -125,6 +126,8 @@ static enum err make_key(struct polling *x, struct store_conn *conn)
         e = identity_key_create_in(x->c->identity, conn, &spec, x->now_us, &x->key, x->text);
     if (e == OK)
         e = upstream_keys_ensure_in(x->c->upstream_keys, conn, x->d.user, x->now_us);
+    if (e == OK)
+        e = tell_key_in(x->c, conn, HOOKS_KEY_CREATED, x->d.team, x->key, x->now_us);
     x->made = e == OK;
     struct control_who who = {.user = x->d.user, .now_us = x->now_us};
     return e == OK ? control_audit_in(conn, &who, x->r->peer, x->d.team, "key.create",

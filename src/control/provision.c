@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "control/body.h"
 #include "control/routes.h"
+#include "control/tell.h"
 #include "control/write.h"
 
 struct provision {
@@ -62,6 +63,10 @@ static enum err provision_in(struct control_write *w, struct store_conn *conn)
         e = make(w, conn, p);
     if (e == OK)
         e = upstream_keys_ensure_in(w->c->upstream_keys, conn, w->who->user, w->who->now_us);
+    if (e == OK && p->made)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_CREATED, w->who->team, p->new_key, w->who->now_us);
+    if (e == OK && p->rotate && !p->is_first)
+        e = tell_key_in(w->c, conn, HOOKS_KEY_REVOKED, w->who->team, p->key, w->who->now_us);
     (void)id_text("key_", p->new_key, w->object);
     w->change = p->made ? STR("{\"made\":true}") : STR("{\"made\":false}");
     return e;
