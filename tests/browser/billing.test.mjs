@@ -82,6 +82,28 @@ test('a checkout that is left can be gone on with; one that is closed has expire
   await ada.check('awaited');
 });
 
+test('automatic top-up is set, and turned off', async () => {
+  const set = async (amount) => {
+    await ada.go('/billing');
+    await ada.click('Set up');
+    await ada.fill('When less is available than', '20', ada.dialog());
+    await ada.fill('Buy', amount, ada.dialog());
+    await ada.fill('At most in a month', '10', ada.dialog());
+    await ada.click('Save', ada.dialog());
+  };
+  await set('20');
+  await ada.sees('It must not be below the amount.');
+  await set('10');
+  await ada.sees('Automatic top-up is on.');
+  await ada.sees('Below $20.00 it buys $10.00, at most $10.00 a month');
+  await ada.check('automatic top-up');
+  await ada.page.locator('section', { hasText: 'Automatic top-up' }).getByRole('button', { name: 'Edit' }).click();
+  await ada.page.getByRole('switch', { name: /Buy credit by itself/ }).click();
+  await ada.click('Save', ada.dialog());
+  await ada.sees('Automatic top-up is off.');
+  await ada.sees('Credit is bought by hand alone.');
+});
+
 test('an operator refunds what is unspent, and compares the books', async () => {
   await op.go('/admin/payments');
   await op.page.getByRole('row', { name: new RegExp(`${ada.email}.*Paid.*\\$25\\.00`) }).getByRole('link').click();

@@ -31,6 +31,7 @@ const inside = {
   'billing-payments': ['/billing?tab=payments'], 'billing-paid': ['/billing?session_id=cs_1'], 'billing-waiting': ['/billing?session_id=cs_wait'], 'billing-canceled': [`/billing?canceled=${fixture.payments[1].id}`],
   topup: ['/billing?topup=1', (p) => dialog(p).waitFor()],
   'topup-other': ['/billing?topup=1', async (p) => { await p.getByRole('radio', { name: 'Other' }).click(); await p.getByLabel('Amount in US dollars').fill('3'); await click(p, 'Continue to the payment'); await p.getByText(/It must be an amount/).waitFor(); }],
+  'auto-topup': ['/billing', async (p) => { await p.locator('section', { hasText: 'Automatic top-up' }).getByRole('button', { name: 'Edit' }).click(); await dialog(p).waitFor(); }],
   'billing-details': ['/billing?tab=payments', async (p) => { await click(p, 'Edit'); await dialog(p).waitFor(); }],
   'admin-payments': ['/admin/payments'], 'admin-payment': [`/admin/payments/${fixture.payments[4].id}`], 'admin-events': ['/admin/payments?tab=events'], 'admin-reconciliation': ['/admin/payments?tab=reconciliation'],
   'admin-refund': [`/admin/payments/${fixture.payments[2].id}`, async (p) => { await click(p, 'Refund'); await dialog(p).waitFor(); }],

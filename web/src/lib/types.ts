@@ -65,6 +65,7 @@ export interface Payment {
   amount: string; currency: string; refunded: string; owed: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
   checkout_url: string | null; user: { id: string; email: string } | null;
 }
+export interface AutoTopUp { enabled: boolean; status: 'on' | 'off' | 'suspended'; reason: string; threshold: string; amount: string; monthly_cap: string; spent_this_month: string; in_flight: boolean }
 export interface AdminPayment extends Payment { team: { id: string; name: string }; payment_intent: string; session_id: string; disputes: number }
 export interface StripeEvent { id: string; type: string; created_at: string; received_at: string; deliveries: number; state: 'stored' | 'done' | 'ignored' | 'refused'; note: string }
 export interface PaymentDetail extends Omit<AdminPayment, 'disputes'> {

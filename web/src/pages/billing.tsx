@@ -9,6 +9,7 @@ import type { Alerts, BillingOptions, List, Lot, Transaction, UsageNow } from '@
 import { Badge, Bar, Button, Card, Empty, PageHeader, Skeleton, Stat } from '@/ui/basic';
 import { Facts, Money, paged, Table, When } from '@/ui/data';
 import { Select } from '@/ui/select';
+import { AutoTopUpCard } from './auto-topup';
 import { BalanceCard } from './balance-card';
 import { Tabs } from '@/ui/tabs';
 import { AlertsDialog, RedeemDialog } from './billing-dialogs';
@@ -42,7 +43,7 @@ export default function Billing() {
       {session && <Returned key={session} id={session} onClose={() => setSession('')} />}
       {canceled && <Canceled key={canceled} id={canceled} onClose={() => setCanceled('')} />}
       <Tabs label="Billing" value={tab} onChange={setTab} tabs={[['balance', 'Balance'], ['payments', options?.enabled ? 'Payments and receipts' : 'Receipts']]}>
-        {tab === 'payments' ? <PaymentsTab options={options} /> : <BalanceTab />}
+        {tab === 'payments' ? <PaymentsTab options={options} /> : <BalanceTab sells={!!options?.enabled} />}
       </Tabs>
       {doing === 'redeem' && <RedeemDialog onClose={() => set(null)} />}
       {doing === 'topup' && options && <TopUpDialog options={options} onClose={() => set(null)} />}
@@ -50,7 +51,7 @@ export default function Billing() {
   );
 }
 
-function BalanceTab() {
+function BalanceTab({ sells }: { sells: boolean }) {
   const usage = useGet<UsageNow>('/api/usage/current');
   const lots = useGet<List<Lot>>('/api/billing/lots?limit=100');
   const alerts = useGet<Alerts>('/api/billing/alerts');
@@ -75,6 +76,7 @@ function BalanceTab() {
             { head: 'Remaining', right: true, cell: (l) => <span><Money of={l.remaining} /> <span className="text-faint">of <Money of={l.amount} /></span></span> },
           ]} />
       </Card>
+      {sells && <AutoTopUpCard />}
       {alerts.data && (
         <Card className="mt-4" title="Alerts" note="Owners get a mail about the balance; webhooks are told of both." action={write && <Button size="sm" icon={Pencil} onClick={() => set('alerts')}>Change</Button>}>
           <Facts of={[['The balance falls below', amounts(alerts.data.balance_low)], ["A month's spending passes", amounts(alerts.data.usage)]]} />
