@@ -238,26 +238,13 @@ void sandbox_inbox_show(struct sandbox_inbox *inbox, struct buf *b)
 
 /* ---- for people ---- */
 
-static void html_add(struct buf *b, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        switch (s.p[i]) {
-        case '&': buf_add(b, STR("&amp;")); break;
-        case '<': buf_add(b, STR("&lt;")); break;
-        case '>': buf_add(b, STR("&gt;")); break;
-        case '"': buf_add(b, STR("&quot;")); break;
-        default: buf_byte(b, s.p[i]);
-        }
-    }
-}
-
 /* Text whose addresses can be followed. */
 static void linked_add(struct buf *b, struct str s)
 {
     while (s.n > 0) {
         size_t http = str_find(s, STR("http://")), https = str_find(s, STR("https://"));
         size_t at = http < https ? http : https;
-        html_add(b, str_upto(s, at));
+        buf_html(b, str_upto(s, at));
         s = str_from(s, at);
         size_t n = 0;
         while (n < s.n && (unsigned char)s.p[n] > ' ' && s.p[n] != '<' && s.p[n] != '>' &&
@@ -265,9 +252,9 @@ static void linked_add(struct buf *b, struct str s)
             n++;
         if (n > 0) {
             buf_add(b, STR("<a href=\""));
-            html_add(b, str_upto(s, n));
+            buf_html(b, str_upto(s, n));
             buf_add(b, STR("\">"));
-            html_add(b, str_upto(s, n));
+            buf_html(b, str_upto(s, n));
             buf_add(b, STR("</a>"));
             s = str_from(s, n);
         }
@@ -280,9 +267,9 @@ static void mail_page_add(struct buf *b, const struct mail *m, struct buf *scrat
     buf_reset(scratch);
     header_find(m->raw, STR("subject"), scratch);
     buf_add(b, STR("<article><h2>"));
-    html_add(b, buf_str(scratch));
+    buf_html(b, buf_str(scratch));
     buf_add(b, STR("</h2><p>to "));
-    html_add(b, str_cut(&to, '\n'));
+    buf_html(b, str_cut(&to, '\n'));
     buf_add(b, STR("</p><pre>"));
     buf_reset(scratch);
     (void)text_add(scratch, m->raw, 0);

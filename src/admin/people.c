@@ -367,25 +367,6 @@ static enum err credit_add(struct admin_run *run)
 
 /* ---- limits ---- */
 
-static const struct {
-    const char *option;
-    size_t offset;
-} limit_fields[] = {
-    {"rpm", offsetof(struct limits_rule, rpm)},
-    {"burst", offsetof(struct limits_rule, burst)},
-    {"per-hour", offsetof(struct limits_rule, per_hour)},
-    {"per-day", offsetof(struct limits_rule, per_day)},
-    {"tpm", offsetof(struct limits_rule, tpm)},
-    {"concurrency", offsetof(struct limits_rule, concurrency)},
-    {"max-tokens", offsetof(struct limits_rule, max_tokens)},
-};
-#define LIMIT_FIELDS (sizeof(limit_fields) / sizeof(limit_fields[0]))
-
-static int64_t *limit_field(struct limits_rule *r, size_t i)
-{
-    return (int64_t *)(void *)((char *)r + limit_fields[i].offset);
-}
-
 struct limiting {
     struct admin_run *run;
     enum limits_scope scope;
@@ -426,9 +407,10 @@ static enum err limits_set(struct admin_run *run)
 {
     struct limiting l = {.run = run, .rule = LIMITS_UNSET};
     bool any = false;
-    for (size_t i = 0; i < LIMIT_FIELDS; i++) {
-        any |= admin_has(run, limit_fields[i].option);
-        enum err e = admin_int(run, limit_fields[i].option, 0, 1000000000, limit_field(&l.rule, i));
+    for (size_t i = 0; i < LIMITS_FIELDS; i++) {
+        any |= admin_has(run, limits_fields[i].option);
+        enum err e = admin_int(run, limits_fields[i].option, 0, 1000000000,
+                               limits_field_of(&l.rule, i));
         if (e != OK)
             return e;
     }
@@ -440,8 +422,8 @@ static enum err limits_set(struct admin_run *run)
     struct limits_rule now;
     limits_get(run->a->limits, l.scope, l.subject, &now);
     buf_byte(run->out, '{');
-    for (size_t i = 0; i < LIMIT_FIELDS; i++)
-        buf_json_i64(run->out, limit_fields[i].option, *limit_field(&now, i));
+    for (size_t i = 0; i < LIMITS_FIELDS; i++)
+        buf_json_i64(run->out, limits_fields[i].option, *limits_field_of(&now, i));
     buf_byte(run->out, '}');
     return OK;
 }

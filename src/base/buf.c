@@ -144,6 +144,20 @@ static size_t json_plain(struct buf *b, struct str s)
     return i;
 }
 
+void buf_html(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        switch (s.p[i]) {
+        case '&': buf_add(b, STR("&amp;")); break;
+        case '<': buf_add(b, STR("&lt;")); break;
+        case '>': buf_add(b, STR("&gt;")); break;
+        case '"': buf_add(b, STR("&quot;")); break;
+        case '\'': buf_add(b, STR("&#39;")); break;
+        default: buf_byte(b, s.p[i]);
+        }
+    }
+}
+
 void buf_json_str(struct buf *b, struct str s)
 {
     buf_byte(b, '"');

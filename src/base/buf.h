@@ -46,6 +46,9 @@ void buf_consume(struct buf *b, size_t n);
 /* Fixed-width little-endian, for records. */
 void buf_le(struct buf *b, uint64_t v, unsigned bytes);
 
+/* Text within HTML, in attributes too. */
+void buf_html(struct buf *b, struct str s);
+
 /* JSON. Quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
 void buf_json_str(struct buf *b, struct str s);
 /* `"name":` with a comma before it unless it is the first member or element. */

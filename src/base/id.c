@@ -23,6 +23,15 @@ struct id id_new(int64_t wall_us)
     return last;
 }
 
+struct id id_first(int64_t wall_us)
+{
+    struct id id = {{0}};
+    uint64_t ms = wall_us > 0 ? (uint64_t)(wall_us + 999) / 1000 : 0;
+    for (int i = 5; i >= 0; i--, ms >>= 8)
+        id.b[i] = (uint8_t)ms;
+    return id;
+}
+
 bool id_eq(struct id a, struct id b)
 {
     return memcmp(a.b, b.b, sizeof(a.b)) == 0;
@@ -69,6 +78,12 @@ struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX])
     }
     text[n + ID_ULID_LEN] = '\0';
     return str_of(text, n + ID_ULID_LEN);
+}
+
+void id_json(struct buf *b, const char *name, const char *prefix, struct id id)
+{
+    char text[ID_TEXT_MAX];
+    buf_json_member(b, name, id_text(prefix, id, text));
 }
 
 bool id_parse(const char *prefix, struct str s, struct id *ret_id)

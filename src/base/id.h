@@ -6,6 +6,7 @@
 #ifndef BASE_ID_H
 #define BASE_ID_H
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #define ID_ULID_LEN 26
@@ -17,6 +18,9 @@ struct id {
 };
 
 struct id id_new(int64_t wall_us);
+/* The least id of that millisecond, or of the next one when the time lies within it: what began
+ * then or later is not below. */
+struct id id_first(int64_t wall_us);
 bool id_eq(struct id a, struct id b);
 bool id_is_zero(struct id a);
 int64_t id_wall_ms(struct id a);
@@ -36,6 +40,8 @@ static inline struct id id_of_bytes(struct str s)
 }
 /* `prefix` with its underscore: "req_". */
 struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX]);
+/* `"name":"prefix_…"`, with its comma. */
+void id_json(struct buf *b, const char *name, const char *prefix, struct id id);
 /* False when the prefix or a character is not right. */
 bool id_parse(const char *prefix, struct str s, struct id *ret_id);
 

@@ -28,20 +28,6 @@ static void policy_write(struct buf *b, struct str logo_url);
 
 /* ---- the brand ---- */
 
-static void add_html(struct buf *b, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        switch (s.p[i]) {
-        case '&': buf_add(b, STR("&amp;")); break;
-        case '<': buf_add(b, STR("&lt;")); break;
-        case '>': buf_add(b, STR("&gt;")); break;
-        case '"': buf_add(b, STR("&quot;")); break;
-        case '\'': buf_add(b, STR("&#39;")); break;
-        default: buf_byte(b, s.p[i]);
-        }
-    }
-}
-
 static bool color_is_sane(struct str color)
 {
     if (color.n != 7 || color.p[0] != '#')
@@ -63,7 +49,7 @@ static void render(struct rendered *r, struct str text, struct str brand, struct
         buf_add(&r->body, str_upto(text, at));
         text = str_from(text, at);
         if (str_starts(text, STR("%BRAND%"))) {
-            add_html(&r->body, brand);
+            buf_html(&r->body, brand);
             text = str_from(text, 7);
         } else if (str_starts(text, STR("%COLOR%"))) {
             buf_add(&r->body, color);

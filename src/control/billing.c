@@ -66,9 +66,7 @@ CONTROL_ASK(control_billing_lots)
 {
     struct store_conn *conn = NULL;
     (void)r;
-    enum err e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &conn);
+    enum err e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     buf_add(&reply->body, STR("{\"data\":"));
@@ -225,9 +223,7 @@ CONTROL_ASK(control_billing_transactions)
     size_t limit = 0;
     enum err e = query_read(r, reply, &p, &s.kind, &limit);
     if (e == OK)
-        e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     int64_t most = (int64_t)limit + 1;
@@ -270,9 +266,7 @@ CONTROL_ASK(control_billing_csv)
     struct arena arena;
     enum err e = control_period_read(r, reply, &p);
     if (e == OK)
-        e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     arena_init(&arena, 64u * 1024, 64u * 1024 * 1024);

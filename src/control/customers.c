@@ -21,12 +21,6 @@ struct showing {
     enum err err;
 };
 
-static void id_member(struct buf *b, const char *name, const char *prefix, struct id id)
-{
-    char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id, text));
-}
-
 /* Left open. */
 static void person_json(struct showing *s, const struct identity_person *p)
 {
@@ -38,7 +32,7 @@ static void person_json(struct showing *s, const struct identity_person *p)
     if (s->err == OK)
         s->err = past_last_call(s->conn, p->team, &last_us);
     buf_add(b, STR("{\"user\":{"));
-    id_member(b, "id", "usr_", p->user);
+    id_json(b, "id", "usr_", p->user);
     buf_json_member(b, "email", p->email);
     buf_json_member(b, "name", p->name);
     buf_json_member(b, "company", p->company);
@@ -47,7 +41,7 @@ static void person_json(struct showing *s, const struct identity_person *p)
     buf_json_bool(b, "is_operator", p->is_operator);
     buf_json_bool(b, "suspended", p->suspended);
     buf_add(b, STR("},\"team\":{"));
-    id_member(b, "id", "team_", p->team);
+    id_json(b, "id", "team_", p->team);
     buf_byte(b, '}');
     buf_json_nano(b, "balance", a != NULL ? ledger_balance(a) : NANO(0));
     buf_json_nano(b, "spent_30d", spent.charge);
@@ -74,9 +68,7 @@ CONTROL_ASK(control_admin_customers)
     enum err e = control_page_begin(r, reply, &s.page);
     (void)!http_query(r, reply->arena, STR("q"), &word);
     if (e == OK)
-        e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &s.conn);
+        e = control_look_back(c, &s.conn);
     if (e != OK)
         return e;
     e = identity_people(s.conn, word, s.page.after, s.page.limit + 1, add_person, &s);
@@ -91,7 +83,7 @@ static void add_key(void *arg, const struct identity_key_row *row)
     struct buf *b = s->out;
     buf_json_comma(b);
     buf_byte(b, '{');
-    id_member(b, "id", "key_", row->key);
+    id_json(b, "id", "key_", row->key);
     buf_json_member(b, "name", row->name);
     buf_json_member(b, "key_display", row->display);
     buf_json_member(b, "status", str_c(identity_key_status(row, s->now_us)));
@@ -110,9 +102,7 @@ static enum err customer_json(struct control *c, struct id user, int64_t now_us,
 {
     struct showing s = {.c = c, .out = out, .now_us = now_us};
     struct limits_rule rule;
-    enum err e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &s.conn);
+    enum err e = control_look_back(c, &s.conn);
     if (e != OK)
         return e;
     e = identity_person_get(s.conn, user, note_person, &s);

@@ -8,8 +8,6 @@
 #include "control/write.h"
 #include "limits/limits.h"
 
-#include <stdio.h>
-
 #define GRACE_S_MAX (7 * 24 * 3600)
 #define KEY_JSON_MAX (64u * 1024)
 #define KEYS_MAX 500 /* active ones of a team */
@@ -30,32 +28,13 @@ enum err control_keys_validate(void *control, const struct http_request *r,
 
 /* ---- a key as JSON ---- */
 
-static const struct {
-    const char *name;
-    size_t offset;
-} limit_fields[] = {
-    {"rpm", offsetof(struct limits_rule, rpm)},
-    {"burst", offsetof(struct limits_rule, burst)},
-    {"per_hour", offsetof(struct limits_rule, per_hour)},
-    {"per_day", offsetof(struct limits_rule, per_day)},
-    {"tpm", offsetof(struct limits_rule, tpm)},
-    {"concurrency", offsetof(struct limits_rule, concurrency)},
-    {"max_tokens", offsetof(struct limits_rule, max_tokens)},
-};
-#define LIMIT_FIELDS (sizeof(limit_fields) / sizeof(limit_fields[0]))
-
-static int64_t *limit_field(struct limits_rule *rule, size_t i)
-{
-    return (int64_t *)(void *)((char *)rule + limit_fields[i].offset);
-}
-
 void control_limits_json(struct buf *b, struct limits_rule *rule)
 {
     buf_byte(b, '{');
-    for (size_t i = 0; i < LIMIT_FIELDS; i++) {
-        buf_json_key(b, limit_fields[i].name);
-        if (*limit_field(rule, i) > 0)
-            buf_i64(b, *limit_field(rule, i));
+    for (size_t i = 0; i < LIMITS_FIELDS; i++) {
+        buf_json_key(b, limits_fields[i].name);
+        if (*limits_field_of(rule, i) > 0)
+            buf_i64(b, *limits_field_of(rule, i));
         else
             buf_add(b, STR("null"));
     }
@@ -64,16 +43,11 @@ void control_limits_json(struct buf *b, struct limits_rule *rule)
 
 void control_limits_args(struct limits_rule *rule, struct buf *args)
 {
-    for (size_t i = 0; i < LIMIT_FIELDS; i++) {
-        char name[32], value[24];
-        if (*limit_field(rule, i) < 0)
+    for (size_t i = 0; i < LIMITS_FIELDS; i++) {
+        if (*limits_field_of(rule, i) < 0)
             continue;
-        size_t n = 0;
-        for (const char *p = limit_fields[i].name; *p != '\0' && n + 1 < sizeof(name); p++)
-            name[n++] = *p == '_' ? '-' : *p;
-        name[n] = '\0';
-        int len = snprintf(value, sizeof(value), "%lld", (long long)*limit_field(rule, i));
-        buf_json_member(args, name, str_of(value, (size_t)len));
+        buf_json_key(args, limits_fields[i].option);
+        buf_printf(args, "\"%lld\"", (long long)*limits_field_of(rule, i));
     }
 }
 
@@ -455,18 +429,18 @@ CONTROL_ASK(control_api_keys_rotate)
 
 enum err control_limits_read(struct str object, struct http_reply *reply, struct limits_rule *rule)
 {
-    bool null[LIMIT_FIELDS] = {false};
-    struct control_field fields[LIMIT_FIELDS];
-    for (size_t i = 0; i < LIMIT_FIELDS; i++)
-        fields[i] = (struct control_field){.name = limit_fields[i].name,
+    bool null[LIMITS_FIELDS] = {false};
+    struct control_field fields[LIMITS_FIELDS];
+    for (size_t i = 0; i < LIMITS_FIELDS; i++)
+        fields[i] = (struct control_field){.name = limits_fields[i].name,
                                            .kind = CONTROL_INT,
-                                           .to = limit_field(rule, i),
+                                           .to = limits_field_of(rule, i),
                                            .max = 1000000000,
                                            .null = &null[i]};
-    enum err e = control_object_read(object, reply, fields, LIMIT_FIELDS);
-    for (size_t i = 0; i < LIMIT_FIELDS; i++)
+    enum err e = control_object_read(object, reply, fields, LIMITS_FIELDS);
+    for (size_t i = 0; i < LIMITS_FIELDS; i++)
         if (null[i])
-            *limit_field(rule, i) = 0;
+            *limits_field_of(rule, i) = 0;
     const char *fault = e == OK ? limits_rule_fault(rule) : NULL;
     return fault != NULL ? control_wrong(reply, ERR_VALIDATION_FAILED, "limits", fault) : e;
 }
@@ -549,9 +523,9 @@ static enum err set_limits(struct key_write *k, struct store_conn *conn, struct 
     if (k->limits_null)
         rule = LIMITS_UNSET;
     limits_get(c->limits, LIMITS_KEY, key, &k->rule_after);
-    for (size_t i = 0; i < LIMIT_FIELDS; i++)
-        if (k->limits_null || *limit_field(&rule, i) >= 0)
-            *limit_field(&k->rule_after, i) = *limit_field(&rule, i);
+    for (size_t i = 0; i < LIMITS_FIELDS; i++)
+        if (k->limits_null || *limits_field_of(&rule, i) >= 0)
+            *limits_field_of(&k->rule_after, i) = *limits_field_of(&rule, i);
     return limits_set_in(c->limits, conn, LIMITS_KEY, key, &rule, k->w.who->now_us);
 }
 

@@ -109,24 +109,6 @@ void letter_quoted_printable(struct buf *out, struct str s)
 
 /* ---------------------------------------------------------------- values */
 
-static void html_byte(struct buf *out, char c)
-{
-    switch (c) {
-    case '&': buf_add(out, STR("&amp;")); break;
-    case '<': buf_add(out, STR("&lt;")); break;
-    case '>': buf_add(out, STR("&gt;")); break;
-    case '"': buf_add(out, STR("&quot;")); break;
-    case '\'': buf_add(out, STR("&#39;")); break;
-    default: buf_byte(out, c);
-    }
-}
-
-static void html_add(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        html_byte(out, s.p[i]);
-}
-
 /* What somebody chose: no control bytes, not for ever, and a word joiner behind each dot and slash,
  * so that "evil.example/x" does not become a link. */
 static void chosen_add(struct buf *out, struct str s, bool html)
@@ -137,7 +119,7 @@ static void chosen_add(struct buf *out, struct str s, bool html)
         for (size_t k = i; k < i + n; k++) {
             char c = (unsigned char)s.p[k] < 0x20 || s.p[k] == 0x7F ? ' ' : s.p[k];
             if (html)
-                html_byte(out, c);
+                buf_html(out, str_of(&c, 1));
             else
                 buf_byte(out, c);
         }
@@ -163,7 +145,7 @@ static void value_add(struct buf *out, const struct mail_options *o, const struc
             if (!ours)
                 chosen_add(out, chosen[i].value, html);
             else if (html)
-                html_add(out, chosen[i].value);
+                buf_html(out, chosen[i].value);
             else
                 buf_add(out, chosen[i].value);
             return;
@@ -184,7 +166,7 @@ static void fill(struct buf *out, const struct mail_options *o, const struct mai
         size_t brace = str_index(text, '{');
         struct str before = str_upto(text, brace);
         if (html)
-            html_add(out, before);
+            buf_html(out, before);
         else
             buf_add(out, before);
         text = str_from(text, before.n + 1);
@@ -242,11 +224,11 @@ static void html_head(struct buf *out, const struct mail_options *o, const struc
     if (o->logo_url[0] != '\0') {
         buf_add(out, STR("<img alt=\"\" height=\"28\" style=\"vertical-align:middle;"
                          "border:0;margin-right:10px\" src=\""));
-        html_add(out, o->logo_url[0] == '/' ? str_c(o->public_url) : STR(""));
-        html_add(out, str_c(o->logo_url));
+        buf_html(out, o->logo_url[0] == '/' ? str_c(o->public_url) : STR(""));
+        buf_html(out, str_c(o->logo_url));
         buf_add(out, STR("\">"));
     }
-    html_add(out, str_c(o->brand));
+    buf_html(out, str_c(o->brand));
     buf_add(out, STR("</td></tr>\n<tr><td style=\"padding:20px 32px 0 32px\"><h1 style=\"margin:0;"
                      "font-size:22px;line-height:30px;font-weight:600\">"));
     fill(out, o, v, str_c(l->heading), true);
@@ -260,15 +242,15 @@ static void html_button(struct buf *out, const struct mail_options *o, const str
                      "padding:12px 22px;border-radius:8px;font-size:15px;font-weight:600;"
                      "text-decoration:none;background:"));
     buf_printf(out, "%s;color:%s\" href=\"", o->color, ink_of(o->color));
-    html_add(out, str_c(o->public_url));
-    html_add(out, v->path);
+    buf_html(out, str_c(o->public_url));
+    buf_html(out, v->path);
     buf_printf(out,
                "\">%s</a></td></tr>\n"
                "<tr><td style=\"padding:16px 32px 0 32px;font-size:13px;line-height:20px;"
                "color:#6b7280;word-break:break-all\">Or open this address:<br>",
                l->button);
-    html_add(out, str_c(o->public_url));
-    html_add(out, v->path);
+    buf_html(out, str_c(o->public_url));
+    buf_html(out, v->path);
     buf_add(out, STR("</td></tr>\n"));
 }
 
@@ -290,9 +272,9 @@ static void html_part(struct buf *out, const struct mail_options *o, const struc
     fill(out, o, v, str_c(l->note), true);
     buf_add(out, STR("</td></tr>\n</table>\n<p style=\"margin:16px 0 0 0;font-family:Arial,"
                      "sans-serif;font-size:12px;color:#6b7280\">"));
-    html_add(out, str_c(o->brand));
+    buf_html(out, str_c(o->brand));
     buf_add(out, STR(" &middot; "));
-    html_add(out, str_c(o->public_url));
+    buf_html(out, str_c(o->public_url));
     buf_add(out, STR("</p>\n</td></tr></table></body></html>\n"));
 }
 

@@ -70,9 +70,7 @@ CONTROL_ASK(control_admin_margin)
     if (e == OK && !s.by_team && !str_eq(group, STR("model")))
         e = control_wrong(reply, ERR_INVALID_REQUEST, "group", "'group' takes model or customer.");
     if (e == OK)
-        e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &s.conn);
+        e = control_look_back(c, &s.conn);
     if (e != OK)
         return e;
     buf_add(s.out, STR("{\"data\":["));
@@ -172,9 +170,7 @@ CONTROL_ASK(control_admin_rule_try)
     int64_t to = who->now_us / US_PER_DAY + 1;
     enum err e = rule_read(r, reply, &t.rule);
     if (e == OK)
-        e = ledger_settled_up(c->ledger);
-    if (e == OK)
-        e = store_reader_begin(c->store, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     buf_init(&t.by_model, 8u << 20);

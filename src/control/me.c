@@ -8,12 +8,6 @@
 #define RECENT_DETAILED 100
 #define RECENT_MAX 1000
 
-static void member_id(struct buf *b, const char *name, const char *prefix, struct id id)
-{
-    char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id, text));
-}
-
 enum err control_me(void *control, const struct http_request *r, struct http_reply *reply)
 {
     struct control *c = control;
@@ -23,9 +17,9 @@ enum err control_me(void *control, const struct http_request *r, struct http_rep
     if (e != OK)
         return e;
     buf_byte(&reply->body, '{');
-    member_id(&reply->body, "user_id", "usr_", key->user);
-    member_id(&reply->body, "team_id", "team_", key->team);
-    member_id(&reply->body, "key_id", "key_", key->key);
+    id_json(&reply->body, "user_id", "usr_", key->user);
+    id_json(&reply->body, "team_id", "team_", key->team);
+    id_json(&reply->body, "key_id", "key_", key->key);
     buf_json_key(&reply->body, "scopes");
     buf_byte(&reply->body, '[');
     buf_init(&scopes, 256);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "control/body.h"
+#include "gateway/past.h"
 #include "limits/limits.h"
 #include "observe/observe.h"
 
@@ -417,18 +418,11 @@ static void alerts_json(struct control *c, const struct ledger_counts *l, int64_
 static enum err unresolved_count(struct control *c, int64_t *ret_n)
 {
     struct store_conn *conn = NULL;
-    struct buf list_of;
     enum err e = store_reader_begin(c->store, &conn);
     if (e != OK)
         return e;
-    buf_init(&list_of, RESULT_MAX);
-    e = gateway_unresolved_json(c->gateway, conn, &list_of);
+    e = past_unresolved(conn, ret_n);
     store_reader_end(&conn);
-    *ret_n = 0;
-    struct json_walk w = json_walk_of(buf_str(&list_of));
-    while (e == OK && json_next(&w))
-        (*ret_n)++;
-    buf_fini(&list_of);
     return e;
 }
 

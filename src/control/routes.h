@@ -144,6 +144,8 @@ CONTROL_ASK(control_admin_reconciliation);
 CONTROL_ASK(control_admin_reconcile);
 
 /* ---- shared by resources ---- */
+/* A connection to read by, which sees all that has ended. */
+MUST enum err control_look_back(struct control *c, struct store_conn **ret_conn);
 /* {"exists":bool,…}: a user's own key at the provider, never its value. */
 MUST enum err control_upstream_key_json(struct store_conn *conn, struct id user, struct buf *b);
 /* A JSON array of a team's lots, newest first. */

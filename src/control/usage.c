@@ -12,12 +12,6 @@
 #define EXPORT_LINES_MAX 100000
 #define HOURS_A_DAY 24
 
-static void id_member(struct buf *b, const char *name, const char *prefix, struct id id)
-{
-    char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id, text));
-}
-
 /* Left open. */
 static void sums_json(struct buf *b, const struct past_sums *s)
 {
@@ -34,8 +28,7 @@ static void period_json(struct buf *b, int64_t start_us, int64_t end_us)
     buf_json_time(b, "end", end_us);
 }
 
-/* Everything that has ended is in the tables, and a connection to read it by. */
-static enum err look_back(struct control *c, struct store_conn **ret_conn)
+enum err control_look_back(struct control *c, struct store_conn **ret_conn)
 {
     enum err e = ledger_settled_up(c->ledger);
     return e == OK ? store_reader_begin(c->store, ret_conn) : e;
@@ -47,7 +40,7 @@ CONTROL_ASK(control_usage_current)
     struct past_sums month = {0}, today = {0};
     int64_t start = clock_month_start(who->now_us), to = who->now_us / US_PER_HOUR + 1;
     (void)r;
-    enum err e = look_back(c, &conn);
+    enum err e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     e = past_sums_read(conn, who->team, start / US_PER_HOUR, to, &month);
@@ -220,7 +213,7 @@ CONTROL_ASK(control_usage_series)
     if (e == OK)
         e = span_read(r, reply, who->now_us, &span);
     if (e == OK)
-        e = look_back(c, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     control_names_init(&s.names, c, conn);
@@ -294,17 +287,17 @@ static void add_line(void *arg, const struct past_line *l)
     const struct control_name *key = control_name_of(&h->names, l->key);
     buf_json_comma(b);
     buf_byte(b, '{');
-    id_member(b, "request_id", "req_", l->call);
+    id_json(b, "request_id", "req_", l->call);
     buf_json_time(b, "at", l->started_us);
     buf_json_member(b, "model", l->model);
     buf_json_key(b, "key");
     buf_byte(b, '{');
-    id_member(b, "id", "key_", l->key);
+    id_json(b, "id", "key_", l->key);
     buf_json_member(b, "name", key->name);
     buf_byte(b, '}');
     buf_json_key(b, "member");
     buf_byte(b, '{');
-    id_member(b, "id", "usr_", l->user);
+    id_json(b, "id", "usr_", l->user);
     buf_json_member(b, "email", key->email);
     buf_byte(b, '}');
     buf_json_i64(b, "input_tokens", l->input);
@@ -331,7 +324,7 @@ CONTROL_ASK(control_usage_history)
     if (e == OK && h.page.after.p[0] != '\x7F' && !id_parse("req_", h.page.after, &f.below))
         e = control_wrong(reply, ERR_INVALID_REQUEST, "cursor", "It must be one of ours.");
     if (e == OK)
-        e = look_back(c, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     f.limit = h.page.limit + 1;
@@ -390,7 +383,7 @@ CONTROL_ASK(control_usage_export)
     struct past_filter f;
     enum err e = filter_read(r, reply, who, &f);
     if (e == OK)
-        e = look_back(c, &conn);
+        e = control_look_back(c, &conn);
     if (e != OK)
         return e;
     f.limit = EXPORT_LINES_MAX + 1;

@@ -273,16 +273,21 @@ static void shown_json(struct control_write *w, bool first, struct buf *b)
     buf_add(b, buf_str(&h->shown));
 }
 
+/* The delivery that was made, as the answer. */
+static enum err show_made(struct hook_write *h, struct store_conn *conn)
+{
+    buf_reset(&h->shown);
+    enum err e = hooks_delivery_json(conn, h->e.id, str_c(h->made), &h->shown);
+    if (e == OK)
+        name_object(h, h->e.id);
+    return e;
+}
+
 static enum err try_in(struct control_write *w, struct store_conn *conn)
 {
     struct hook_write *h = w->arg;
     enum err e = hooks_try_in(w->c->hooks, conn, w->who->team, h->e.id, w->who->now_us, h->made);
-    buf_reset(&h->shown);
-    if (e == OK)
-        e = hooks_delivery_json(conn, h->e.id, str_c(h->made), &h->shown);
-    if (e == OK)
-        name_object(h, h->e.id);
-    return e;
+    return e == OK ? show_made(h, conn) : e;
 }
 
 CONTROL_ASK(control_webhook_test)
@@ -299,12 +304,7 @@ static enum err replay_in(struct control_write *w, struct store_conn *conn)
     struct hook_write *h = w->arg;
     enum err e = hooks_replay_in(w->c->hooks, conn, w->who->team, h->e.id, h->delivery,
                                  w->who->now_us, h->made);
-    buf_reset(&h->shown);
-    if (e == OK)
-        e = hooks_delivery_json(conn, h->e.id, str_c(h->made), &h->shown);
-    if (e == OK)
-        name_object(h, h->e.id);
-    return e;
+    return e == OK ? show_made(h, conn) : e;
 }
 
 CONTROL_ASK(control_webhook_replay)

@@ -68,16 +68,6 @@ enum err past_days(struct store_conn *conn, struct id team, int64_t from_day, in
     return e == ERR_END ? OK : e;
 }
 
-/* The least id of a call that began at the time. */
-static struct id id_from(int64_t wall_us)
-{
-    struct id id = {{0}};
-    uint64_t ms = wall_us > 0 ? (uint64_t)(wall_us + 999) / 1000 : 0;
-    for (int i = 5; i >= 0; i--, ms >>= 8)
-        id.b[i] = (uint8_t)ms;
-    return id;
-}
-
 static struct str id_or_none(const struct id *id)
 {
     return id_is_zero(*id) ? STR("") : id_bytes(id);
@@ -106,7 +96,7 @@ static void line_of(const struct store_query *q, struct past_line *l)
 enum err past_lines(struct store_conn *conn, const struct past_filter *f, past_line_f fn, void *arg)
 {
     struct store_query *q = NULL;
-    struct id first = id_from(f->start_us), behind = id_from(f->end_us);
+    struct id first = id_first(f->start_us), behind = id_first(f->end_us);
     if (!id_is_zero(f->below) && memcmp(f->below.b, behind.b, sizeof(behind.b)) < 0)
         behind = f->below;
     enum err e = store_start(conn, SQL_USAGE_LINES, &q, "bbbtbbii", id_bytes(&f->team),
@@ -164,4 +154,16 @@ enum err past_models(struct store_conn *conn, int64_t from_day, int64_t to_day, 
     }
     store_finish(&q);
     return e == ERR_END ? OK : e;
+}
+
+enum err past_unresolved(struct store_conn *conn, int64_t *ret_n)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_USAGE_UNRESOLVED_COUNT, &q, "");
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        *ret_n = store_i64(q, 0);
+    store_finish(&q);
+    return e;
 }

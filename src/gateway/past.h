@@ -93,4 +93,7 @@ typedef void (*past_model_f)(void *arg, const struct past_model *m);
 MUST enum err past_models(struct store_conn *conn, int64_t from_day, int64_t to_day,
                           past_model_f fn, void *arg);
 
+/* Calls whose outcome is unknown, up to as many as their list shows (1,000). */
+MUST enum err past_unresolved(struct store_conn *conn, int64_t *ret_n);
+
 #endif

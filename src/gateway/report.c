@@ -10,12 +10,6 @@
 /* An end that is no longer ago than this is meant as "until now". */
 #define NOW_US (5 * US_PER_S)
 
-static void member_id(struct buf *b, const char *name, const char *prefix, struct str bytes)
-{
-    char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id_of_bytes(bytes), text));
-}
-
 /* ---- who, for slow requests ---- */
 
 enum err gateway_who(struct gateway *g, const struct http_request *r, unsigned scope,
@@ -140,16 +134,6 @@ static void model_sums(struct buf *b, struct str model, const struct gateway_usa
     buf_byte(b, '}');
 }
 
-/* The least id of a call that began at the time. */
-static struct id id_from(int64_t wall_us)
-{
-    struct id id = {{0}};
-    uint64_t ms = wall_us > 0 ? (uint64_t)(wall_us + 999) / 1000 : 0;
-    for (int i = 5; i >= 0; i--, ms >>= 8)
-        id.b[i] = (uint8_t)ms;
-    return id;
-}
-
 /* By hour when the period fits hours, else by line. */
 static enum err by_model(struct store_conn *conn, struct id team, int64_t start_us, int64_t end_us,
                          int64_t now_us, struct gateway_usage_sums *all, struct buf *b)
@@ -157,7 +141,7 @@ static enum err by_model(struct store_conn *conn, struct id team, int64_t start_
     struct store_query *q = NULL;
     bool hours = start_us % US_PER_HOUR == 0 &&
                  (end_us % US_PER_HOUR == 0 || end_us >= now_us - NOW_US);
-    struct id first = id_from(start_us), behind = id_from(end_us);
+    struct id first = id_first(start_us), behind = id_first(end_us);
     int64_t end_hour = (end_us + US_PER_HOUR - 1) / US_PER_HOUR;
     bool days = hours && past_is_days(start_us / US_PER_HOUR, end_hour, now_us);
     enum err e = days    ? store_start(conn, SQL_USAGE_DAY_BY_MODEL, &q, "bii", id_bytes(&team),
@@ -185,7 +169,7 @@ static enum err recent_lines(struct store_conn *conn, struct id team, int64_t st
                              int64_t end_us, int64_t limit, struct buf *b)
 {
     struct store_query *q = NULL;
-    struct id first = id_from(start_us), behind = id_from(end_us);
+    struct id first = id_first(start_us), behind = id_first(end_us);
     enum err e = store_start(conn, SQL_USAGE_RECENT, &q, "bbbi", id_bytes(&team), id_bytes(&first),
                              id_bytes(&behind), limit);
     buf_byte(b, '[');
@@ -195,7 +179,7 @@ static enum err recent_lines(struct store_conn *conn, struct id team, int64_t st
         buf_json_comma(b);
         buf_byte(b, '{');
         buf_json_time(b, "timestamp", store_i64(q, 0));
-        member_id(b, "request_id", "req_", store_str(q, 1));
+        id_json(b, "request_id", "req_", id_of_bytes(store_str(q, 1)));
         buf_json_member(b, "model", store_str(q, 2));
         buf_json_i64(b, "input_tokens", store_i64(q, 3));
         buf_json_i64(b, "output_tokens", store_i64(q, 4));
@@ -253,9 +237,9 @@ enum err gateway_unresolved_json(struct gateway *g, struct store_conn *conn, str
     while (e == OK && (e = store_step(q)) == OK) {
         buf_json_comma(json);
         buf_byte(json, '{');
-        member_id(json, "request_id", "req_", store_str(q, 0));
-        member_id(json, "team_id", "team_", store_str(q, 1));
-        member_id(json, "key_id", "key_", store_str(q, 2));
+        id_json(json, "request_id", "req_", id_of_bytes(store_str(q, 0)));
+        id_json(json, "team_id", "team_", id_of_bytes(store_str(q, 1)));
+        id_json(json, "key_id", "key_", id_of_bytes(store_str(q, 2)));
         buf_json_member(json, "model", store_str(q, 3));
         buf_json_member(json, "provider", store_str(q, 4));
         struct about a = {0};

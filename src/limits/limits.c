@@ -37,6 +37,27 @@ struct limits {
     struct shard *shards;
 };
 
+/* ---- names ---- */
+
+const struct limits_field limits_fields[LIMITS_FIELDS] = {
+    {"rpm", "rpm"},
+    {"burst", "burst"},
+    {"per_hour", "per-hour"},
+    {"per_day", "per-day"},
+    {"tpm", "tpm"},
+    {"concurrency", "concurrency"},
+    {"max_tokens", "max-tokens"},
+};
+
+int64_t *limits_field_of(struct limits_rule *rule, size_t field)
+{
+    int64_t *const at[LIMITS_FIELDS] = {&rule->rpm,       &rule->burst, &rule->per_hour,
+                                        &rule->per_day,   &rule->tpm,   &rule->concurrency,
+                                        &rule->max_tokens};
+    must(field < LIMITS_FIELDS);
+    return at[field];
+}
+
 /* ---- rates ---- */
 
 static void refresh(struct limits *l, struct limits_bucket *b)

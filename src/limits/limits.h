@@ -31,6 +31,13 @@ enum limits_scope { LIMITS_GLOBAL, LIMITS_TEAM, LIMITS_USER, LIMITS_KEY, LIMITS_
 struct limits_rule {
     int64_t rpm, burst, per_hour, per_day, tpm, concurrency, max_tokens;
 };
+/* Its figures by name, as members of JSON and as options. */
+#define LIMITS_FIELDS 7
+struct limits_field {
+    const char *name, *option; /* "per_hour", "per-hour" */
+};
+extern const struct limits_field limits_fields[LIMITS_FIELDS];
+int64_t *limits_field_of(struct limits_rule *rule, size_t field);
 #define LIMITS_UNSET ((struct limits_rule){-1, -1, -1, -1, -1, -1, -1})
 
 struct limits_options {

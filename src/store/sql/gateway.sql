@@ -176,3 +176,7 @@ SELECT model, CAST(sum(requests) AS bigint), CAST(sum(input_tokens) AS bigint),
     CAST(sum(output_tokens) AS bigint), CAST(sum(cache_read_tokens) AS bigint),
     CAST(sum(charge) AS bigint), CAST(sum(cost) AS bigint)
 FROM sales_day WHERE day >= $1 AND day < $2 GROUP BY model ORDER BY 6 DESC, 1 LIMIT 1000;
+
+-- As many of them as the list shows.
+-- name: USAGE_UNRESOLVED_COUNT
+SELECT CAST(count(*) AS bigint) FROM (SELECT 1 AS one FROM usage WHERE unresolved = 1 LIMIT 1000) AS u;
