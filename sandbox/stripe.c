@@ -109,9 +109,11 @@ struct stripe_object *stripe_add(struct stripe *s, enum stripe_kind kind, const 
 
 struct stripe_object *stripe_find(struct stripe *s, enum stripe_kind kind, struct str id)
 {
-    for (size_t i = s->n; i > 0; i--)
-        if (s->objects[i - 1]->kind == kind && str_eq(str_c(s->objects[i - 1]->id), id))
-            return s->objects[i - 1];
+    for (size_t i = s->n; i > 0; i--) {
+        struct stripe_object *o = s->objects[i - 1];
+        if (o->kind == kind && str_eq(str_c(o->id), id))
+            return kind == STRIPE_CUSTOMER && o->deleted ? NULL : o;
+    }
     return NULL;
 }
 
@@ -121,6 +123,8 @@ void stripe_fail(struct stripe_call *c, int status, const char *code, const char
     buf_add(c->out, STR("{\"error\":{\"type\":\"invalid_request_error\""));
     buf_json_member(c->out, "code", str_c(code));
     buf_json_member(c->out, "message", str_c(message));
+    if (str_starts(str_c(message), STR("No such ")))
+        buf_json_member(c->out, "param", str_from(str_c(message), 8));
     buf_add(c->out, STR("}}"));
     c->status = status;
 }
@@ -204,6 +208,27 @@ static void customer_make(struct stripe_call *c)
     stripe_event(c->stripe, "customer.created", o, c->now);
 }
 
+/* Calls under customers/{id}: nothing of who was deleted, and his end. */
+static bool customer_is_over(struct stripe_call *c)
+{
+    bool del = strcmp(c->method, "DELETE") == 0;
+    if (!path_is(c, 0, "customers") || c->path_n < 2)
+        return false;
+    struct stripe_object *o = stripe_find(c->stripe, STRIPE_CUSTOMER, c->path[1]);
+    if (o == NULL) {
+        stripe_fail(c, 404, "resource_missing", "No such customer");
+        return true;
+    }
+    if (!del || c->path_n != 2)
+        return false;
+    stripe_event(c->stripe, "customer.deleted", o, c->now);
+    o->deleted = true;
+    buf_add(c->out, STR("{\"object\":\"customer\",\"deleted\":true"));
+    buf_json_member(c->out, "id", str_c(o->id));
+    buf_byte(c->out, '}');
+    return true;
+}
+
 static bool charges_get(struct stripe_call *c)
 {
     char id[64];
@@ -261,7 +286,8 @@ static bool read_object(struct stripe_call *c)
 static void dispatch(struct stripe_call *c)
 {
     bool get = strcmp(c->method, "GET") == 0, post = strcmp(c->method, "POST") == 0;
-    if (sessions(c) || (get && charges_get(c)) || (get && c->path_n <= 2 && read_object(c)))
+    if (sessions(c) || customer_is_over(c) || (get && charges_get(c)) ||
+        (get && c->path_n <= 2 && read_object(c)))
         return;
     if (post && c->path_n == 1 && path_is(c, 0, "customers"))
         customer_make(c);

@@ -22,6 +22,18 @@ static bool customer_missing(struct stripe_call *c)
     return false;
 }
 
+/* Who has paid on a page has left his card. */
+bool stripe_has_paid(const struct stripe *s, struct str customer)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct stripe_object *o = s->objects[i];
+        if (o->kind == STRIPE_SESSION && o->customer != NULL && o->status != NULL &&
+            str_eq(str_c(o->status), STR("complete")) && str_eq(str_c(o->customer->id), customer))
+            return true;
+    }
+    return false;
+}
+
 /* ---------------------------------------------------------------- sessions */
 
 static void session_line(struct stripe_call *c, struct stripe_object *o)

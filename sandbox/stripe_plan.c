@@ -322,7 +322,10 @@ static void customer_change(struct stripe_call *c)
 
 static void payment_methods(struct stripe_call *c)
 {
-    /* Who has a customer has a card. */
+    if (path_is(c, 0, "customers") && !stripe_has_paid(c->stripe, c->path[1])) {
+        buf_add(c->out, STR("{\"object\":\"list\",\"has_more\":false,\"data\":[]}"));
+        return;
+    }
     buf_add(c->out,
             STR("{\"object\":\"list\",\"has_more\":false,\"data\":[{\"id\":\"pm_card_visa\","
                 "\"object\":\"payment_method\",\"type\":\"card\",\"card\":{\"brand\":"

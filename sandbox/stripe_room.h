@@ -129,6 +129,7 @@ void stripe_session_make(struct stripe_call *c);
 /* By the page: "pay", "fail", "close", "bank", "bank_paid", "bank_failed". False: not now. */
 bool stripe_session_end(struct stripe *s, struct stripe_object *session, struct str how,
                         int64_t now);
+bool stripe_has_paid(const struct stripe *s, struct str customer);
 void stripe_intent_make(struct stripe_call *c);
 void stripe_refund_make(struct stripe_call *c);
 bool stripe_refund_end(struct stripe *s, struct stripe_object *refund, bool failed, int64_t now);

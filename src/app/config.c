@@ -397,6 +397,8 @@ static void check_stripe(const struct config *c, struct buf *report)
         buf_add(report, STR("[stripe] amount_min must be more than 0, amount_max not less\n"));
     if (c->stripe_checkout_expires < 1800 * US_PER_S || c->stripe_checkout_expires > US_PER_DAY)
         buf_add(report, STR("[stripe] checkout_expires must be from 30m to 24h\n"));
+    if (c->stripe_reconcile_again < US_PER_S)
+        buf_add(report, STR("[stripe] reconcile_again must be 1s or more\n"));
     if (c->stripe_reconcile_every < US_PER_S)
         buf_add(report, STR("[stripe] reconcile_every must be 1s or more\n"));
     check_packs(c, report);

@@ -207,7 +207,8 @@ static enum err open_payments(struct house *h, char why[STORE_WHY_MAX])
         .promotion_codes = c->stripe_promotion_codes,
         .fraud_warning_freezes = c->stripe_fraud_warning_freezes,
         .checkout_expires_us = c->stripe_checkout_expires,
-        .reconcile_every_us = c->stripe_reconcile_every};
+        .reconcile_every_us = c->stripe_reconcile_every,
+        .reconcile_again_us = c->stripe_reconcile_again};
     enum err e = OK;
     if (c->stripe_secret_key_file[0] != '\0') {
         e = read_secret("[stripe] secret_key_file", c->stripe_secret_key_file, h->stripe_key, why);

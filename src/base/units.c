@@ -58,6 +58,12 @@ int64_t nano_per_mille(struct nano part, struct nano whole)
     return n > INT64_MAX ? INT64_MAX : n < INT64_MIN ? INT64_MIN : (int64_t)n;
 }
 
+struct nano nano_share(struct nano amount, int64_t part, int64_t whole)
+{
+    must(amount.v >= 0 && part >= 0 && part <= whole && whole > 0);
+    return NANO((int64_t)((__int128)amount.v * part / whole));
+}
+
 struct pico_sum pico_sum_zero(void)
 {
     return (struct pico_sum){0, 0};

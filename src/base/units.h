@@ -38,6 +38,9 @@ struct nano nano_minus(struct nano a, struct nano b);
 /* part × 1000 ÷ whole, towards zero; whole is not 0. Bounded to int64. */
 int64_t nano_per_mille(struct nano part, struct nano whole);
 
+/* amount × part ÷ whole, rounded down; 0 <= part <= whole, whole is not 0, amount >= 0. */
+struct nano nano_share(struct nano amount, int64_t part, int64_t whole);
+
 struct pico_sum pico_sum_zero(void);
 /* sum += units × price; units >= 0. */
 void pico_sum_add(struct pico_sum *sum, int64_t units, struct pico price);

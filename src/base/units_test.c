@@ -26,6 +26,15 @@ static void test_sums(void **state)
     assert_int_equal(nano_minus(NANO(1), NANO(2)).v, -1);
 }
 
+static void test_share(void **state)
+{
+    (void)state;
+    assert_int_equal(nano_share(NANO(25 * NANO_PER_USD), 1000, 2500).v, 10 * NANO_PER_USD);
+    assert_int_equal(nano_share(NANO(10), 1, 3).v, 3);
+    assert_int_equal(nano_share(NANO(INT64_MAX), INT64_MAX, INT64_MAX).v, INT64_MAX);
+    assert_int_equal(nano_share(NANO(5), 0, 7).v, 0);
+}
+
 static void test_charge(void **state)
 {
     (void)state;
@@ -187,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_share),
         cmocka_unit_test(test_charge),
         cmocka_unit_test(test_charge_property),
         cmocka_unit_test(test_markup),

@@ -23,7 +23,8 @@ static enum err payment_json(struct store_conn *conn, struct arena *a, const str
     struct str label = STR("");
     enum err e = identity_team_label(conn, a, x->team, &label);
     buf_byte(b, '{');
-    payments_json(x, b);
+    if (e == OK)
+        e = control_payment_json(conn, x, b);
     buf_json_key(b, "team");
     buf_byte(b, '{');
     buf_json_member(b, "id", id_text("team_", x->team, text));
@@ -41,6 +42,8 @@ static void add_payment(void *arg, const struct payment *x)
         return;
     buf_json_comma(l->out);
     l->err = payment_json(l->conn, l->arena, x, l->out);
+    if (l->err == OK)
+        l->err = payments_disputes_count(l->conn, x, l->out);
     buf_byte(l->out, '}');
 }
 
@@ -153,6 +156,64 @@ CONTROL_ASK(control_admin_refund)
         return e;
     buf_reset(&reply->body);
     return show(c, str_c(f.payment), reply);
+}
+
+/* ---------------------------------------------------------------- releases */
+
+struct release {
+    const char *payment;
+    struct str dispute;
+};
+
+static enum err release_work(struct control_write *w, struct store_conn *conn)
+{
+    const struct release *x = w->arg;
+    snprintf(w->object, sizeof(w->object), "%s", x->payment);
+    return payments_release_in(w->c->payments, conn, x->payment, x->dispute, w->who->now_us);
+}
+
+static void release_json(struct control_write *w, bool first, struct buf *b)
+{
+    const struct release *x = w->arg;
+    (void)first;
+    buf_byte(b, '{');
+    buf_json_member(b, "id", str_c(x->payment));
+    buf_byte(b, '}');
+}
+
+CONTROL_ASK(control_admin_release)
+{
+    struct release x = {.payment = arena_dup(reply->arena, str_upto(r->params[0], 47)).p,
+                        .dispute = r->params[1]};
+    struct str reason = STR("");
+    struct buf change;
+    const struct control_field fields[] = {
+        {.name = "reason", .kind = CONTROL_TEXT, .to = &reason, .max = 200}};
+    enum err e = CONTROL_BODY_READ(r, reply, fields);
+    if (e != OK)
+        return e;
+    buf_init(&change, 4096);
+    buf_byte(&change, '{');
+    buf_json_member(&change, "dispute", x.dispute);
+    buf_json_member(&change, "reason", reason);
+    buf_byte(&change, '}');
+    struct control_write w = {.c = c,
+                              .who = who,
+                              .r = r,
+                              .reply = reply,
+                              .arg = &x,
+                              .work = release_work,
+                              .json = release_json,
+                              .action = "payment.release",
+                              .change = buf_str(&change)};
+    e = control_write_run(&w);
+    buf_fini(&change);
+    if (e == ERR_CONFLICT)
+        return control_wrong(reply, e, "id", "It keeps no credit from being spent, or is lost.");
+    if (e != OK)
+        return e;
+    buf_reset(&reply->body);
+    return show(c, str_c(x.payment), reply);
 }
 
 /* ---------------------------------------------------------------- events, reconciliation */

@@ -191,6 +191,8 @@ static enum jobs_outcome card_step(struct jobs_call *call)
     struct str path = arena_printf(&call->arena,
                                    "/v1/customers/%s/payment_methods?type=card&limit=1", customer);
     e = stripe_get(payments_stripe(c->payments), path.p, &answer);
+    if (e == ERR_NOT_FOUND && payments_customer_gone(c->payments, customer) == OK)
+        e = OK; /* deleted there, and his cards with him */
     struct json_walk w = json_walk_of(json_get(answer.json, STR("data")));
     buf_reset(&call->data);
     if (e == OK && json_next(&w)) {
@@ -308,6 +310,29 @@ static enum err charged_in(struct store_conn *conn, struct jobs_call *call)
     return e;
 }
 
+/* By the operator. If the card was charged all the same, its event says so, and it is granted. */
+static enum err cancelled_in(struct store_conn *conn, void *arg, struct str input, int64_t now_us)
+{
+    struct control *c = arg;
+    struct arena a;
+    struct payment x;
+    struct rule r;
+    arena_init(&a, 4096, 65536);
+    enum err e = payments_get(conn, &a, input, &x);
+    if (e == OK)
+        e = payments_failed_in(c->payments, conn, x.id, "failed", STR("cancelled"), now_us);
+    if (e == OK)
+        e = get(conn, &a, x.team, &r);
+    if (e == OK && str_eq(r.in_flight, str_c(x.id))) {
+        r.in_flight = STR("");
+        r.spent = NANO(r.spent.v > x.amount.v ? r.spent.v - x.amount.v : 0);
+        r.not_before_us = now_us + WAIT_US;
+        e = put_in(conn, &r);
+    }
+    arena_fini(&a);
+    return e;
+}
+
 static const struct jobs_step look_steps[] = {{.name = "look", .run = look_step}};
 static const struct jobs_step charge_steps[] = {
     {.name = "card", .run = card_step},
@@ -320,8 +345,11 @@ void auto_topup_add(struct control *c, struct jobs_kind *look, struct jobs_kind 
                                .steps_n = 1,
                                .every_us = LOOK_EVERY_US,
                                .arg = c};
-    *charge = (struct jobs_kind){
-        .name = "auto_topup", .steps = charge_steps, .steps_n = 2, .arg = c};
+    *charge = (struct jobs_kind){.name = "auto_topup",
+                                 .steps = charge_steps,
+                                 .steps_n = 2,
+                                 .cancelled_in = cancelled_in,
+                                 .arg = c};
     jobs_kind_add(c->jobs, look);
     jobs_kind_add(c->jobs, charge);
 }

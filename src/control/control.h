@@ -66,9 +66,12 @@ struct control {
     int64_t started_us;
 };
 
-/* Fits payments_watch: the team's webhooks hear of it. */
+/* Fits payments_watch: the team's webhooks hear of it, receipts and credit notes are issued. */
 enum err control_payment_changed_in(void *control, struct store_conn *conn,
                                     const struct payment *x, struct str what, int64_t now_us);
+
+/* Members of a payment as its team sees it. */
+MUST enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b);
 
 enum err control_me(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply);

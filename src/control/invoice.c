@@ -159,12 +159,14 @@ static enum err begin(struct control *c, struct store_conn *conn, struct arena *
 
 /* ---- numbers ---- */
 
+/* Credit notes have a series of their own. */
 static enum err number_in(struct control *c, struct store_conn *conn, struct arena *a,
-                          int64_t now_us, struct str *ret_number)
+                          const char *kind, int64_t now_us, struct str *ret_number)
 {
     struct store_query *q = NULL;
     int year = date_of(now_us).year;
-    struct str series = arena_printf(a, "%s%d", c->seller.prefix, year);
+    const char *of = strcmp(kind, "credit_note") == 0 ? "CN-" : "";
+    struct str series = arena_printf(a, "%s%s%d", c->seller.prefix, of, year);
     enum err e = store_run(conn, SQL_INVOICE_NEXT, NULL, "t", series);
     if (e == OK)
         e = store_start(conn, SQL_INVOICE_NEXT_GET, &q, "t", series);
@@ -189,7 +191,7 @@ static enum err add_in(struct control *c, struct store_conn *conn, struct arena 
 {
     struct str number;
     char id[ID_TEXT_MAX];
-    enum err e = number_in(c, conn, a, r->now_us, &number);
+    enum err e = number_in(c, conn, a, r->kind, r->now_us, &number);
     return e == OK ? store_run(conn, SQL_INVOICE_ADD, NULL, "tttbtiiinntt",
                                id_text("inv_", id_new(r->now_us), id), number, str_c(r->kind),
                                id_bytes(&r->team), r->payment, r->start_us, r->end_us, r->now_us,
@@ -240,7 +242,7 @@ enum err invoice_receipt_in(struct control *c, struct store_conn *conn,
     struct arena a;
     struct buf b;
     bool there = false;
-    enum err e = store_start(conn, SQL_INVOICE_OF_PAYMENT, &q, "t", p->id);
+    enum err e = store_start(conn, SQL_INVOICE_RECEIPT, &q, "t", p->id);
     e = is_there(&q, e, &there);
     if (e != OK || there)
         return e;
@@ -262,6 +264,142 @@ enum err invoice_receipt_in(struct control *c, struct store_conn *conn,
         e = add_in(c, conn, &a, &r);
     buf_fini(&b);
     arena_fini(&a);
+    return e;
+}
+
+/* ---- credit notes ---- */
+
+struct note {
+    struct str receipt; /* its number; empty: there is none */
+    struct nano total, tax; /* of those before: below zero */
+};
+
+static enum err note_read(struct store_conn *conn, struct arena *a, struct str payment,
+                          struct note *n)
+{
+    struct store_query *q = NULL;
+    *n = (struct note){.receipt = STR("")};
+    enum err e = store_start(conn, SQL_INVOICE_RECEIPT, &q, "t", payment);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        n->receipt = arena_dup(a, store_str(q, 1));
+    store_finish(&q);
+    if (e != OK)
+        return e == ERR_END ? OK : e;
+    e = store_start(conn, SQL_INVOICE_NOTES_SUM, &q, "t", payment);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK) {
+        n->total = store_nano(q, 0);
+        n->tax = store_nano(q, 1);
+    }
+    store_finish(&q);
+    return e;
+}
+
+static void note_body(struct control *c, struct arena *a, const struct invoice_payment *p,
+                      const struct note *n, const struct row *r, struct buf *b)
+{
+    static const char *const columns[] = {"Description", "Amount"};
+    bool back = r->total.v > 0;
+    struct nano total = NANO(-r->total.v), tax = NANO(-r->tax.v);
+    buf_json_key(b, "facts");
+    buf_byte(b, '[');
+    pair(b, "Issued", date_text(a, r->now_us));
+    pair(b, "Receipt", n->receipt);
+    pair(b, "Payment", p->id);
+    buf_byte(b, ']');
+    buf_json_key(b, "sections");
+    buf_byte(b, '[');
+    open_section(b, "", columns, 2);
+    struct str what = arena_printf(a, "%s: %.*s", back ? "Refund that did not arrive" : "Refund",
+                                   STR_ARG(p->what));
+    struct str net = money(a, p->currency, p->digits, nano_minus(total, tax));
+    cells(b, (struct str[]){what, net}, 2);
+    buf_add(b, STR("]}]"));
+    buf_json_key(b, "totals");
+    buf_byte(b, '[');
+    pair(b, "Subtotal", net);
+    pair(b, c->seller.tax_name, money(a, p->currency, p->digits, tax));
+    pair(b, back ? "Taken back" : "Total refunded", money(a, p->currency, p->digits, total));
+    buf_add(b, STR("]}"));
+}
+
+static enum err note_in(struct control *c, struct store_conn *conn, struct arena *a,
+                        const struct invoice_payment *p, const struct note *n, struct row *r)
+{
+    struct buf b;
+    buf_init(&b, BODY_MAX);
+    enum err e = begin(c, conn, a, p->team, "Credit note", &b);
+    note_body(c, a, p, n, r, &b);
+    r->body = buf_str(&b);
+    if (e == OK)
+        e = a->over ? ERR_LIMIT : buf_check(&b);
+    if (e == OK)
+        e = add_in(c, conn, a, r);
+    buf_fini(&b);
+    return e;
+}
+
+/* Of the last digit that the currency has. */
+static int64_t unit_of(int digits)
+{
+    int64_t unit = NANO_PER_USD;
+    for (int i = 0; i < digits; i++)
+        unit /= 10;
+    return unit;
+}
+
+enum err invoice_returned_in(struct control *c, struct store_conn *conn,
+                             const struct invoice_payment *p, struct nano returned, int64_t now_us)
+{
+    struct arena a;
+    struct note n;
+    arena_init(&a, 4096, 1024u * 1024);
+    enum err e = note_read(conn, &a, p->id, &n);
+    struct nano tax = p->paid.v > 0 ? nano_share(p->tax, returned.v, p->paid.v) : NANO(0);
+    tax.v -= tax.v % unit_of(p->digits);
+    struct row r = {.kind = "credit_note",
+                    .team = p->team,
+                    .payment = p->id,
+                    .currency = p->currency,
+                    .now_us = now_us,
+                    .total = NANO(-returned.v - n.total.v),
+                    .tax = NANO(-tax.v - n.tax.v)};
+    if (e == OK && n.receipt.n != 0 && r.total.v != 0)
+        e = note_in(c, conn, &a, p, &n, &r);
+    arena_fini(&a);
+    return e;
+}
+
+static enum err ids_json(struct store_conn *conn, struct str payment, struct str kind,
+                         struct buf *b, size_t *ret_n)
+{
+    struct store_query *q = NULL;
+    *ret_n = 0;
+    enum err e = store_start(conn, SQL_INVOICE_OF_PAYMENT, &q, "tt", payment, kind);
+    while (e == OK && (e = store_step(q)) == OK) {
+        if ((*ret_n)++ != 0)
+            buf_byte(b, ',');
+        buf_json_str(b, store_str(q, 0));
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+enum err invoice_papers_json(struct store_conn *conn, struct str payment, struct buf *b)
+{
+    size_t n;
+    buf_json_key(b, "receipt_id");
+    enum err e = ids_json(conn, payment, STR("receipt"), b, &n);
+    if (n == 0)
+        buf_add(b, STR("null"));
+    buf_json_key(b, "credit_note_ids");
+    buf_byte(b, '[');
+    if (e == OK)
+        e = ids_json(conn, payment, STR("credit_note"), b, &n);
+    buf_byte(b, ']');
     return e;
 }
 

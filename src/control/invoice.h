@@ -1,4 +1,5 @@
-/* Receipts for payments and monthly statements: issued once, numbered without gaps, never changed.
+/* Receipts for payments, credit notes for refunds, monthly statements: issued once, numbered
+ * without gaps, never changed.
  *
  * Owns: tables invoice, invoice_series, billing_details; the job kind "statements".
  * Needs: ledger (moves), gateway (usage), identity (names), store.
@@ -24,6 +25,14 @@ struct invoice_payment {
 /* Again for the same payment: nothing. */
 MUST enum err invoice_receipt_in(struct control *c, struct store_conn *conn,
                                  const struct invoice_payment *payment);
+
+/* A credit note over what was sent back of the payment since the last one; `returned` is all of it,
+ * with the tax. When that is less than before (a refund did not arrive) the note takes it back. */
+MUST enum err invoice_returned_in(struct control *c, struct store_conn *conn,
+                                  const struct invoice_payment *payment, struct nano returned,
+                                  int64_t now_us);
+/* Members "receipt_id" and "credit_note_ids" of a payment. */
+MUST enum err invoice_papers_json(struct store_conn *conn, struct str payment, struct buf *b);
 
 struct invoice_details {
     struct str name, address, tax_id, email; /* address: lines */

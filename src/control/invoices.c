@@ -44,8 +44,10 @@ CONTROL_ASK(control_invoices_list)
     struct str kind = STR("");
     enum err e = control_page_begin(r, reply, &page);
     if (e == OK && http_query(r, reply->arena, STR("kind"), &kind) &&
-        !str_eq(kind, STR("receipt")) && !str_eq(kind, STR("statement")))
-        e = control_wrong(reply, ERR_INVALID_REQUEST, "kind", "'kind' takes receipt or statement.");
+        !str_eq(kind, STR("receipt")) && !str_eq(kind, STR("credit_note")) &&
+        !str_eq(kind, STR("statement")))
+        e = control_wrong(reply, ERR_INVALID_REQUEST, "kind",
+                          "'kind' takes receipt, credit_note or statement.");
     if (e == OK)
         e = store_reader_begin(c->store, &conn);
     if (e != OK)
@@ -61,32 +63,35 @@ CONTROL_ASK(control_invoices_list)
     return e == ERR_END ? OK : e;
 }
 
-static enum err find(struct control *c, const struct control_who *who, struct arena *a,
-                     struct str id, struct str *ret_number, struct buf *document)
+/* Of the team, or, for the operator, of any. */
+static enum err find(struct control *c, const struct id *team, struct arena *a, struct str id,
+                     struct str *ret_number, struct buf *document)
 {
     struct store_conn *conn = NULL;
     struct store_query *q = NULL;
     enum err e = store_reader_begin(c->store, &conn);
     if (e != OK)
         return e;
-    e = store_start(conn, SQL_INVOICE_GET, &q, "tb", id, id_bytes(&who->team));
+    e = team != NULL ? store_start(conn, SQL_INVOICE_GET, &q, "tb", id, id_bytes(team))
+                     : store_start(conn, SQL_INVOICE_ANY, &q, "t", id);
     if (e == OK)
         e = store_step(q);
     if (e == OK) {
         *ret_number = arena_dup(a, store_str(q, 0));
-        buf_add(document, store_str(q, 2));
+        buf_add(document, store_str(q, 1));
     }
     store_finish(&q);
     store_reader_end(&conn);
     return e == ERR_END ? ERR_NOT_FOUND : e;
 }
 
-CONTROL_ASK(control_invoice_pdf)
+static enum err draw(struct control *c, const struct id *team, struct str id,
+                     struct http_reply *reply)
 {
     struct buf document;
     struct str number = STR("");
     buf_init(&document, PDF_MAX);
-    enum err e = find(c, who, reply->arena, r->params[0], &number, &document);
+    enum err e = find(c, team, reply->arena, id, &number, &document);
     if (e == OK)
         e = paper_draw(buf_str(&document), number, &reply->body);
     buf_fini(&document);
@@ -96,6 +101,17 @@ CONTROL_ASK(control_invoice_pdf)
     buf_printf(&reply->headers, "Content-Disposition: inline; filename=\"%.*s.pdf\"\r\n",
                STR_ARG(number));
     return OK;
+}
+
+CONTROL_ASK(control_invoice_pdf)
+{
+    return draw(c, &who->team, r->params[0], reply);
+}
+
+CONTROL_ASK(control_admin_invoice_pdf)
+{
+    (void)who;
+    return draw(c, NULL, r->params[0], reply);
 }
 
 /* ---- the buyer ---- */

@@ -148,21 +148,50 @@ CONTROL_ASK(control_stripe_webhook)
 }
 
 /* With tax as Stripe has taken it; what was paid without a page says its sum itself. */
+static enum err paper_of(const struct payment *x, struct invoice_payment *p)
+{
+    *p = (struct invoice_payment){.id = str_c(x->id),
+                                  .team = x->team,
+                                  .what = STR("Prepaid credit"),
+                                  .currency = x->currency,
+                                  .credit = x->amount,
+                                  .at_us = x->completed_us};
+    return stripe_exponent(x->currency, &p->digits) &&
+                   stripe_to_nano(x->currency, x->paid_minor, &p->paid) == OK &&
+                   stripe_to_nano(x->currency, x->tax_minor, &p->tax) == OK
+               ? OK
+               : ERR_CORRUPT;
+}
+
 static enum err receipt_in(struct control *c, struct store_conn *conn, const struct payment *x)
 {
-    int digits = 2;
-    struct invoice_payment p = {.id = str_c(x->id),
-                                .team = x->team,
-                                .what = STR("Prepaid credit"),
-                                .currency = x->currency,
-                                .credit = x->amount,
-                                .at_us = x->completed_us};
-    if (!stripe_exponent(x->currency, &digits) ||
-        stripe_to_nano(x->currency, x->paid_minor, &p.paid) != OK ||
-        stripe_to_nano(x->currency, x->tax_minor, &p.tax) != OK)
-        return ERR_CORRUPT;
-    p.digits = digits;
-    return invoice_receipt_in(c, conn, &p);
+    struct invoice_payment p;
+    enum err e = paper_of(x, &p);
+    return e == OK ? invoice_receipt_in(c, conn, &p) : e;
+}
+
+/* Over what Stripe has sent back. What a bank took by a dispute has none: nothing was credited. */
+static enum err credit_note_in(struct control *c, struct store_conn *conn, const struct payment *x,
+                               int64_t now_us)
+{
+    struct invoice_payment p;
+    struct payments_standing standing;
+    struct nano returned = NANO(0);
+    enum err e = paper_of(x, &p);
+    if (e == OK)
+        e = payments_standing(conn, x, &standing);
+    if (e == OK)
+        e = stripe_to_nano(x->currency, standing.returned_minor, &returned);
+    return e == OK ? invoice_returned_in(c, conn, &p, returned, now_us) : e;
+}
+
+enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b)
+{
+    struct payments_standing standing = {0};
+    payments_json(x, b);
+    enum err e = str_eq(x->status, STR("disputed")) ? payments_standing(conn, x, &standing) : OK;
+    buf_json_nano(b, "frozen", standing.frozen);
+    return e == OK ? invoice_papers_json(conn, str_c(x->id), b) : e;
 }
 
 static bool payment_event(struct str what, enum hooks_event *ret_event)
@@ -189,19 +218,22 @@ enum err control_payment_changed_in(void *control, struct store_conn *conn, cons
     enum hooks_event event;
     struct buf data;
     char once[ID_TEXT_MAX + 32];
+    if (str_eq(what, STR("settled")))
+        return credit_note_in(c, conn, x, now_us);
     if (!payment_event(what, &event))
         return OK;
     /* A dispute that was won is no second payment. */
     bool again = event == HOOKS_PAYMENT_SUCCEEDED;
     int n = snprintf(once, sizeof(once), "%s:%.*s", x->id, STR_ARG(what));
+    enum err e = again ? receipt_in(c, conn, x) : OK;
     buf_init(&data, 8192);
     buf_byte(&data, '{');
-    payments_json(x, &data);
+    if (e == OK)
+        e = control_payment_json(conn, x, &data);
     buf_byte(&data, '}');
-    enum err e = hooks_tell_in(c->hooks, conn, x->team, event, buf_str(&data),
-                               again ? str_of(once, (size_t)n) : STR(""), now_us);
-    if (e == OK && event == HOOKS_PAYMENT_SUCCEEDED)
-        e = receipt_in(c, conn, x);
+    if (e == OK)
+        e = hooks_tell_in(c->hooks, conn, x->team, event, buf_str(&data),
+                          again ? str_of(once, (size_t)n) : STR(""), now_us);
     buf_fini(&data);
     return e;
 }
@@ -220,36 +252,37 @@ CONTROL_ASK(control_billing_options)
 
 struct listing {
     struct control_page page;
+    struct store_conn *conn;
     struct buf *out;
+    enum err err;
 };
 
 static void add_payment(void *arg, const struct payment *x)
 {
     struct listing *l = arg;
-    if (!control_page_row(&l->page, str_c(x->id)))
+    if (l->err != OK || !control_page_row(&l->page, str_c(x->id)))
         return;
     buf_json_comma(l->out);
     buf_byte(l->out, '{');
-    payments_json(x, l->out);
+    l->err = control_payment_json(l->conn, x, l->out);
     buf_byte(l->out, '}');
 }
 
 CONTROL_ASK(control_billing_payments)
 {
-    struct store_conn *conn = NULL;
     struct listing l = {.out = &reply->body};
     struct str status = STR("");
     (void)http_query(r, reply->arena, STR("status"), &status);
     enum err e = control_page_begin(r, reply, &l.page);
     if (e == OK)
-        e = store_reader_begin(c->store, &conn);
+        e = store_reader_begin(c->store, &l.conn);
     if (e != OK)
         return e;
-    e = payments_list(conn, who->team, status, STR(""), l.page.after, l.page.limit + 1, add_payment,
-                      &l);
-    store_reader_end(&conn);
+    e = payments_list(l.conn, who->team, status, STR(""), l.page.after, l.page.limit + 1,
+                      add_payment, &l);
+    store_reader_end(&l.conn);
     control_page_end(&l.page, reply);
-    return e;
+    return e == OK ? l.err : e;
 }
 
 CONTROL_ASK(control_billing_payment)
@@ -260,13 +293,12 @@ CONTROL_ASK(control_billing_payment)
     if (e != OK)
         return e;
     e = payments_get(conn, reply->arena, r->params[0], &x);
-    store_reader_end(&conn);
     if (e == OK && !id_eq(x.team, who->team))
         e = ERR_NOT_FOUND;
-    if (e != OK)
-        return e;
     buf_byte(&reply->body, '{');
-    payments_json(&x, &reply->body);
+    if (e == OK)
+        e = control_payment_json(conn, &x, &reply->body);
     buf_byte(&reply->body, '}');
-    return OK;
+    store_reader_end(&conn);
+    return e;
 }

@@ -139,6 +139,8 @@ CONTROL_ASK(control_admin_health);
 CONTROL_ASK(control_admin_payments);
 CONTROL_ASK(control_admin_payment);
 CONTROL_ASK(control_admin_refund);
+CONTROL_ASK(control_admin_release);
+CONTROL_ASK(control_admin_invoice_pdf);
 CONTROL_ASK(control_admin_stripe_events);
 CONTROL_ASK(control_admin_reconciliation);
 CONTROL_ASK(control_admin_reconcile);

@@ -81,6 +81,25 @@ enum err jobs_retry_in(struct jobs *jobs, struct store_conn *conn, struct id run
     return e == OK ? change_in(jobs, conn, SQL_JOBS_AGAIN, run, now_us) : e;
 }
 
+static enum err cancelled_in(struct store_conn *conn, const struct jobs_kind *kind, struct str id,
+                             int64_t now_us)
+{
+    struct store_query *q = NULL;
+    struct arena a;
+    if (kind == NULL || kind->cancelled_in == NULL)
+        return OK;
+    arena_init(&a, 1024, 2 * JOBS_INPUT_MAX);
+    enum err e = store_start(conn, SQL_JOBS_INPUT, &q, "t", id);
+    if (e == OK)
+        e = store_step(q);
+    struct str input = e == OK ? arena_dup(&a, store_str(q, 0)) : STR("");
+    store_finish(&q);
+    if (e == OK)
+        e = kind->cancelled_in(conn, kind->arg, input, now_us);
+    arena_fini(&a);
+    return e;
+}
+
 enum err jobs_cancel_in(struct jobs *jobs, struct store_conn *conn, struct id run, int64_t now_us)
 {
     char text[ID_TEXT_MAX];
@@ -94,6 +113,8 @@ enum err jobs_cancel_in(struct jobs *jobs, struct store_conn *conn, struct id ru
         return e;
     if (e == ERR_CONFLICT)
         return change_in(jobs, conn, SQL_JOBS_CANCEL_LATER, run, now_us);
+    if (e == OK)
+        e = cancelled_in(conn, kind, id_text("job_", run, text), now_us);
     if (e == OK && kind != NULL && kind->wipe)
         e = store_run(conn, SQL_JOBS_WIPE, NULL, "tb", id_text("job_", run, text), STR(""));
     return e;

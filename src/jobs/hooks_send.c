@@ -262,6 +262,13 @@ static enum jobs_outcome send_step(struct jobs_call *call)
     return outcome;
 }
 
+/* By the operator, on the jobs page. */
+static enum err cancelled_in(struct store_conn *conn, void *arg, struct str input, int64_t now_us)
+{
+    (void)arg;
+    return store_run(conn, SQL_HOOK_DELIVERY_CANCEL, NULL, "ti", input, now_us);
+}
+
 /* ---- what is old ---- */
 
 static enum err tidy_in(struct store_conn *conn, void *arg)
@@ -285,8 +292,11 @@ static const struct jobs_step tidy_steps[] = {{.name = "tidy", .run = tidy_step}
 
 void hooks_kinds_add(struct hooks *hooks)
 {
-    hooks->send = (struct jobs_kind){
-        .name = "webhook", .steps = send_steps, .steps_n = 1, .arg = hooks};
+    hooks->send = (struct jobs_kind){.name = "webhook",
+                                     .steps = send_steps,
+                                     .steps_n = 1,
+                                     .cancelled_in = cancelled_in,
+                                     .arg = hooks};
     hooks->tidy = (struct jobs_kind){.name = "webhook_tidy",
                                      .steps = tidy_steps,
                                      .steps_n = 1,

@@ -79,6 +79,8 @@ struct jobs_kind {
     size_t steps_n;
     int64_t every_us; /* 0: runs when enqueued; else one run for ever, each time so long after */
     bool wipe; /* input and data are forgotten when the run is done or cancelled */
+    /* In the transaction that cancels a run: what its owner keeps of it ends too. May be NULL. */
+    enum err (*cancelled_in)(struct store_conn *conn, void *arg, struct str input, int64_t now_us);
     void *arg;
 };
 

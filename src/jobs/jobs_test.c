@@ -29,6 +29,7 @@ struct world {
     bool refuse_result;
     int64_t retry_us;
     struct id cancel_while; /* run to cancel while its step runs */
+    int cancelled; /* told to the kind's owner */
     char seen[64];
 };
 
@@ -60,6 +61,15 @@ static enum err cancel_in(struct store_conn *conn, void *arg)
 {
     struct world *w = arg;
     return jobs_cancel_in(w->jobs, conn, w->cancel_while, w->now_us);
+}
+
+static enum err cancelled_in(struct store_conn *conn, void *arg, struct str input, int64_t now_us)
+{
+    struct world *w = arg;
+    assert_true(str_eq(input, STR("x")));
+    assert_true(now_us >= T0);
+    w->cancelled++;
+    return store_run(conn, SQL_HOUSE_SET, NULL, "tt", STR("job_cancelled"), input);
 }
 
 /* The provider does the work or does not, and answers or does not. */
@@ -156,7 +166,8 @@ static const struct jobs_step doze_steps[] = {{.name = "doze", .run = doze},
 static const struct jobs_step tick_steps[] = {{.name = "tick", .run = tick, .attempts_max = 1}};
 
 static struct world *world; /* kinds are constant; one world at a time */
-static struct jobs_kind write_kind = {.name = "write", .steps = write_steps, .steps_n = 3};
+static struct jobs_kind write_kind = {
+    .name = "write", .steps = write_steps, .steps_n = 3, .cancelled_in = cancelled_in};
 static struct jobs_kind secret_kind = {
     .name = "secret", .steps = write_steps, .steps_n = 3, .wipe = true};
 static struct jobs_kind doze_kind = {.name = "doze", .steps = doze_steps, .steps_n = 2};
@@ -456,7 +467,9 @@ static void cancelled_while_waiting(void **state)
     check_state(w, run, "cancelled");
     work_until(w, T0);
     assert_int_equal(w->calls, 0);
+    assert_int_equal(w->cancelled, 1);
     assert_int_equal(cancel(w, run), ERR_CONFLICT);
+    assert_int_equal(w->cancelled, 1);
 }
 
 static void cancelled_while_running(void **state)
@@ -468,6 +481,7 @@ static void cancelled_while_running(void **state)
     assert_int_equal(w->effects, 1);
     assert_int_equal(w->kept, 1); /* what was done is known */
     assert_string_equal(w->seen, ""); /* and nothing follows */
+    assert_int_equal(w->cancelled, 1);
 }
 
 static void cancelled_while_unknown(void **state)

@@ -330,6 +330,9 @@ static enum err keep_in(struct store_conn *conn, const struct leave *l, struct s
         e = store_run(conn, SQL_JOBS_LEAVE, NULL, "titiiiiibti", id, l->t->epoch, str_c(a->state),
                       (int64_t)a->live, a->wake_us, a->seq, a->attempt, (int64_t)a->intent, data,
                       why, a->over ? call->now_us : INT64_C(0));
+    if (e == OK && strcmp(a->state, "cancelled") == 0 && l->t->kind != NULL &&
+        l->t->kind->cancelled_in != NULL)
+        e = l->t->kind->cancelled_in(conn, l->t->kind->arg, call->input, call->now_us);
     if (e == OK && a->over && !a->sad && l->t->kind != NULL && l->t->kind->wipe)
         e = store_run(conn, SQL_JOBS_WIPE, NULL, "tb", id, STR(""));
     return e;

@@ -115,7 +115,7 @@ enum err payments_event_in(struct payments *p, struct store_conn *conn, struct s
 
 /* ---------------------------------------------------------------- worked on */
 
-enum about { SESSION, CHARGE, REFUND, DISPUTE, INTENT, WARNING };
+enum about { SESSION, CHARGE, REFUND, DISPUTE, INTENT, WARNING, CUSTOMER };
 
 static const struct rule {
     const char *type; /* ends with '.': all that begin so */
@@ -130,6 +130,7 @@ static const struct rule {
     {"payment_intent.payment_failed", INTENT},
     {"payment_intent.canceled", INTENT},
     {"radar.early_fraud_warning.created", WARNING},
+    {"customer.deleted", CUSTOMER},
 };
 
 static bool fits(const char *rule, struct str type)
@@ -147,6 +148,7 @@ static enum err apply_rule(struct fact *f, enum about about, struct str object, 
     case DISPUTE: return fact_dispute(f, object, type);
     case INTENT: return fact_intent(f, object, type);
     case WARNING: return fact_warning(f, object);
+    case CUSTOMER: return payments_customer_gone_in(f->conn, stripe_text(f->arena, object, "id"));
     }
     return ERR_NOT_FOUND;
 }
@@ -222,6 +224,15 @@ static enum err event_done_in(struct store_conn *conn, struct jobs_call *call)
     enum err e = apply_in(conn, call, &f);
     arena_fini(&a);
     return e;
+}
+
+/* Its job was cancelled: the operator has decided that it is of no use. */
+enum err payments_event_dropped_in(struct store_conn *conn, void *arg, struct str input,
+                                   int64_t now_us)
+{
+    (void)arg;
+    (void)now_us;
+    return event_set(conn, input, "ignored", "its job was cancelled");
 }
 
 const struct jobs_step payments_event_steps[] = {

@@ -229,7 +229,7 @@ enum err fact_warning(struct fact *f, struct str warning)
     struct payment x;
     struct str intent, id = stripe_text(f->arena, warning, "id");
     const int64_t opened[4] = {1, 0, 0, 0};
-    if (!intent_of(f, warning, &intent) || id.n == 0)
+    if (!intent_of(f, warning, &intent) || !str_starts(id, STR(PAYMENTS_WARNING_ID)))
         return ERR_NOT_FOUND;
     enum err e = payments_get(f->conn, f->arena, intent, &x);
     if (e != OK)
@@ -238,6 +238,7 @@ enum err fact_warning(struct fact *f, struct str warning)
     observe_say("warn", "fraud_warning", "%s: the card's bank suspects fraud", x.id);
     if (!f->p->options.fraud_warning_freezes)
         return OK;
-    e = dispute_put(f, id, intent, x.amount_minor, STR("early_fraud_warning"), opened);
+    int64_t amount = x.paid_minor > x.amount_minor ? x.paid_minor : x.amount_minor;
+    e = dispute_put(f, id, intent, amount, STR("early_fraud_warning"), opened);
     return e == OK ? settle_intent(f, intent) : e;
 }

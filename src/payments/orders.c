@@ -1,6 +1,5 @@
 /* Orders: the rows, and the pages on which they are paid. */
 #include "base/clock.h"
-#include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "observe/observe.h"
@@ -215,71 +214,6 @@ static enum err read_payment(struct payments *p, struct arena *a, struct str by,
     return e;
 }
 
-struct customer {
-    struct payments *p;
-    struct str team, id;
-};
-
-static enum err customer_in(struct store_conn *conn, void *arg)
-{
-    const struct customer *c = arg;
-    return store_run(conn, SQL_PAYMENTS_CUSTOMER_ADD, NULL, "tit", c->team,
-                     (int64_t)c->p->options.stripe.livemode, c->id);
-}
-
-static enum err customer_known(struct payments *p, struct str team, char ret_customer[128])
-{
-    struct store_conn *conn = NULL;
-    struct store_query *q = NULL;
-    enum err e = store_reader_begin(p->options.store, &conn);
-    if (e != OK)
-        return e;
-    e = store_start(conn, SQL_PAYMENTS_CUSTOMER_GET, &q, "ti", team,
-                    (int64_t)p->options.stripe.livemode);
-    if (e == OK)
-        e = store_step(q);
-    if (e == OK)
-        snprintf(ret_customer, 128, "%.*s", STR_ARG(str_upto(store_str(q, 0), 127)));
-    store_finish(&q);
-    store_reader_end(&conn);
-    return e == ERR_END ? ERR_NOT_FOUND : e;
-}
-
-enum err payments_customer(struct payments *p, struct id team, struct str email,
-                           char ret_customer[128], struct stripe_answer *ret_answer)
-{
-    char text[ID_TEXT_MAX], hex[2 * CRYPTO_HASH_LEN + 1], key[ID_TEXT_MAX + 32];
-    uint8_t hash[CRYPTO_HASH_LEN];
-    struct arena a;
-    struct buf form;
-    struct customer c = {.p = p, .team = id_text("team_", team, text)};
-    memset(ret_answer, 0, sizeof(*ret_answer));
-    enum err e = customer_known(p, c.team, ret_customer);
-    if (e != ERR_NOT_FOUND)
-        return e;
-    buf_init(&form, STRIPE_FORM_MAX);
-    arena_init(&a, 1024, 16384);
-    if (email.n != 0)
-        stripe_form_text(&form, "email", email);
-    stripe_form_text(&form, "metadata[team_id]", c.team);
-    /* The address is in the key: another body under the same key is refused. */
-    crypto_sha256(email, hash);
-    int n = snprintf(key, sizeof(key), "customer:%.*s:%.16s", STR_ARG(c.team),
-                     crypto_hex(hash, sizeof(hash), hex).p);
-    e = stripe_post(&p->options.stripe, "/v1/customers", buf_str(&form), str_of(key, (size_t)n),
-                    ret_answer);
-    if (e == OK) {
-        c.id = stripe_text(&a, ret_answer->json, "id");
-        e = c.id.n == 0 || c.id.n > 127 ? ERR_UPSTREAM_ERROR
-                                        : store_write(p->options.store, customer_in, &c);
-    }
-    if (e == OK)
-        e = customer_known(p, c.team, ret_customer);
-    arena_fini(&a);
-    buf_fini(&form);
-    return e;
-}
-
 static void session_form(struct payments *p, const struct payment *x, const char *customer,
                          struct buf *form)
 {
@@ -336,13 +270,13 @@ static enum err refused_in(struct store_conn *conn, void *arg)
 static enum err session_open(struct payments *p, struct arena *a, const struct payment *x,
                              const char *customer, struct stripe_answer *answer)
 {
-    char key[ID_TEXT_MAX + 32];
+    char key[ID_TEXT_MAX + 32 + 128];
     struct buf form;
     struct opened o = {
         .p = p, .order = x->id, .customer = str_c(customer), .now_us = clock_wall_us()};
     buf_init(&form, STRIPE_FORM_MAX);
     session_form(p, x, customer, &form);
-    int n = snprintf(key, sizeof(key), "checkout:%s", x->id);
+    int n = snprintf(key, sizeof(key), "checkout:%s:%s", x->id, customer);
     enum err e = stripe_post(&p->options.stripe, "/v1/checkout/sessions", buf_str(&form),
                              str_of(key, (size_t)n), answer);
     buf_fini(&form);
@@ -353,6 +287,8 @@ static enum err session_open(struct payments *p, struct arena *a, const struct p
             return ERR_UPSTREAM_ERROR;
         return store_write(p->options.store, opened_in, &o);
     }
+    if (e == ERR_INVALID_REQUEST && stripe_customer_is_gone(answer))
+        return ERR_NOT_FOUND;
     if (e == ERR_INVALID_REQUEST) {
         /* For the operator: what the customer sees says nothing of it. */
         observe_say("error", "checkout_refused", "%s: Stripe refuses it: %s (%s)", x->id,
@@ -364,10 +300,27 @@ static enum err session_open(struct payments *p, struct arena *a, const struct p
     return e;
 }
 
+/* NOT_FOUND: the customer was deleted there; another one is made, once. */
+static enum err page_open(struct payments *p, struct arena *a, const struct payment *x,
+                          struct str email, struct stripe_answer *answer)
+{
+    char customer[128];
+    enum err e = ERR_NOT_FOUND;
+    for (int i = 0; i < 2 && e == ERR_NOT_FOUND; i++) {
+        stripe_answer_fini(answer);
+        e = payments_customer(p, x->team, email, customer, answer);
+        stripe_answer_fini(answer);
+        if (e == OK)
+            e = session_open(p, a, x, customer, answer);
+        if (e == ERR_NOT_FOUND && payments_customer_gone(p, customer) != OK)
+            break;
+    }
+    return e == ERR_NOT_FOUND ? ERR_UPSTREAM_ERROR : e;
+}
+
 enum err payments_checkout(struct payments *p, struct arena *a, const char *order, struct str email,
                            struct payment *ret_payment, struct stripe_answer *ret_answer)
 {
-    char customer[128];
     struct payment x;
     memset(ret_answer, 0, sizeof(*ret_answer));
     if (!payments_are_on(p))
@@ -376,10 +329,7 @@ enum err payments_checkout(struct payments *p, struct arena *a, const char *orde
     if (e == OK && x.session.n == 0 && !str_eq(x.status, STR("pending")))
         e = ERR_CONFLICT;
     if (e == OK && x.session.n == 0) {
-        e = payments_customer(p, x.team, email, customer, ret_answer);
-        stripe_answer_fini(ret_answer);
-        if (e == OK)
-            e = session_open(p, a, &x, customer, ret_answer);
+        e = page_open(p, a, &x, email, ret_answer);
         if (e == OK)
             e = read_payment(p, a, str_c(order), &x);
     }

@@ -22,10 +22,16 @@ struct payments *payments_new(const struct payments_options *options)
     struct payments *p = mem_zalloc(sizeof(*p));
     struct jobs *jobs = options->jobs;
     p->options = *options;
-    p->event = (struct jobs_kind){
-        .name = "stripe_event", .steps = payments_event_steps, .steps_n = 1, .arg = p};
-    p->refund = (struct jobs_kind){
-        .name = "stripe_refund", .steps = payments_refund_steps, .steps_n = 1, .arg = p};
+    p->event = (struct jobs_kind){.name = "stripe_event",
+                                  .steps = payments_event_steps,
+                                  .steps_n = 1,
+                                  .cancelled_in = payments_event_dropped_in,
+                                  .arg = p};
+    p->refund = (struct jobs_kind){.name = "stripe_refund",
+                                   .steps = payments_refund_steps,
+                                   .steps_n = 1,
+                                   .cancelled_in = payments_refund_dropped_in,
+                                   .arg = p};
     p->sweep = (struct jobs_kind){.name = "stripe_sweep",
                                   .steps = payments_sweep_steps,
                                   .steps_n = 1,
@@ -106,7 +112,7 @@ static enum err refunds_json(struct store_conn *conn, const struct payment *x, s
 
 static enum err disputes_json(struct store_conn *conn, const struct payment *x, struct buf *b)
 {
-    static const char *const bits[] = {"opened", "withdrawn", "reinstated", "lost"};
+    static const char *const bits[] = {"opened", "withdrawn", "reinstated", "lost", "released"};
     struct store_query *q = NULL;
     enum err e = store_start(conn, SQL_PAYMENTS_DISPUTES, &q, "t", x->intent);
     while (e == OK && (e = store_step(q)) == OK) {
@@ -115,7 +121,7 @@ static enum err disputes_json(struct store_conn *conn, const struct payment *x, 
         buf_json_member(b, "id", store_str(q, 0));
         minor_json(b, x, store_i64(q, 1));
         buf_json_member(b, "reason", store_str(q, 2));
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 5; i++)
             buf_json_bool(b, bits[i], store_i64(q, 3 + i) != 0);
         buf_byte(b, '}');
     }
@@ -159,6 +165,18 @@ static enum err events_json(struct store_conn *conn, const struct payment *x, st
     }
     store_finish(&q);
     return e == ERR_END ? OK : e;
+}
+
+enum err payments_disputes_count(struct store_conn *conn, const struct payment *x, struct buf *b)
+{
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_PAYMENTS_DISPUTES_COUNT, &q, "t", x->intent);
+    if (e == OK)
+        e = store_step(q);
+    if (e == OK)
+        buf_json_i64(b, "disputes", store_i64(q, 0));
+    store_finish(&q);
+    return e;
 }
 
 enum err payments_about_json(struct store_conn *conn, const struct payment *x, struct buf *b)

@@ -42,8 +42,8 @@ static inline bool payment_is_granted(const struct payment *x)
     return x->completed_us != 0;
 }
 
-/* What others do in the same transaction. what: the status that it has now, or "refunded" when more
- * of it was given back than before. */
+/* What others do in the same transaction. what: the status that it has now, "refunded" when more
+ * of it was given back than before, "settled" whenever refunds or disputes were looked at. */
 struct payments_watcher {
     enum err (*changed_in)(void *arg, struct store_conn *conn, const struct payment *x,
                            struct str what, int64_t now_us);
@@ -58,7 +58,7 @@ struct payments_options {
     const char *packs; /* "5, 10" */
     struct nano amount_min, amount_max;
     bool automatic_tax, promotion_codes, fraud_warning_freezes;
-    int64_t checkout_expires_us, reconcile_every_us;
+    int64_t checkout_expires_us, reconcile_every_us, reconcile_again_us;
 };
 struct payments;
 /* Adds its kinds to jobs. */
@@ -88,6 +88,10 @@ MUST enum err payments_checkout(struct payments *p, struct arena *a, const char 
 /* The team's customer at Stripe, made when there is none. */
 MUST enum err payments_customer(struct payments *p, struct id team, struct str email,
                                 char ret_customer[128], struct stripe_answer *ret_answer);
+
+/* Stripe has none of that name any more: payments_customer makes another one, without his cards. */
+MUST enum err payments_customer_gone(struct payments *p, const char *customer);
+MUST enum err payments_customer_gone_in(struct store_conn *conn, struct str customer);
 
 /* by: our id (pay_…), the session's (cs_…) or the intent's (pi_…). */
 MUST enum err payments_get(struct store_conn *conn, struct arena *a, struct str by,
@@ -144,7 +148,22 @@ void payments_handle(struct payments *p, struct payments_handler handler);
 MUST enum err payments_refund_in(struct payments *p, struct store_conn *conn, const char *payment,
                                  struct nano amount, int64_t now_us, struct nano *ret_amount);
 
+/* Gives back what a dispute or a bank's suspicion froze or withdrew. What is lost in the end is
+ * taken all the same. NOT_FOUND; CONFLICT: it takes nothing, or is lost. */
+MUST enum err payments_release_in(struct payments *p, struct store_conn *conn, const char *payment,
+                                  struct str dispute, int64_t now_us);
+
 /* ---- looking ---- */
+struct payments_standing {
+    int64_t returned_minor; /* money that Stripe has sent back */
+    int64_t refunded_minor; /* and what it is to send back */
+    struct nano frozen; /* credit that an open dispute keeps from being spent */
+};
+MUST enum err payments_standing(struct store_conn *conn, const struct payment *x,
+                                struct payments_standing *ret_standing);
+/* Member "disputes": how many. */
+MUST enum err payments_disputes_count(struct store_conn *conn, const struct payment *x,
+                                      struct buf *b);
 /* Members "refunds", "disputes", "events" of one payment. */
 MUST enum err payments_about_json(struct store_conn *conn, const struct payment *x, struct buf *b);
 struct payments_event_row {

@@ -18,7 +18,6 @@
 #define YOUNG_US (120 * US_PER_S)
 /* What differs is looked at again, as its events may be on their way. */
 #define LOOKS 3
-#define LOOK_AGAIN_US (20 * US_PER_S)
 #define WAIT_US (60 * US_PER_S)
 
 /* data of the steps: from, mended, began, a line each. */
@@ -465,7 +464,7 @@ static enum jobs_outcome compare_run(struct jobs_call *call)
     if (outcome == JOBS_DONE && c.mismatches != 0 && call->attempt < LOOKS) {
         snprintf(call->why, sizeof(call->why), "%lld differ: they are looked at again",
                  (long long)c.mismatches);
-        call->retry_us = LOOK_AGAIN_US;
+        call->retry_us = c.p->options.reconcile_again_us;
         outcome = JOBS_RETRY;
     } else if (outcome == JOBS_DONE) {
         buf_reset(&call->data);

@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 
-#define OURS "tgre_"
 #define EVENTS_KEPT_US (45 * US_PER_DAY)
 #define OWED_LOOKED_AT_US (7 * US_PER_DAY)
 
@@ -29,6 +28,25 @@ static enum err enqueue(struct payments *p, struct store_conn *conn, const struc
     return jobs_enqueue_in(p->options.jobs, conn, &spec, now_us, NULL);
 }
 
+/* The money that stands for so much of the credit: what tax and discounts have made of it. */
+static enum err minor_of(struct store_conn *conn, const struct payment *x, struct nano amount,
+                         int64_t *ret_minor)
+{
+    struct payments_standing standing;
+    struct nano paid;
+    int64_t minor = 0;
+    enum err e = payments_standing(conn, x, &standing);
+    if (e == OK)
+        e = stripe_to_nano(x->currency, x->paid_minor, &paid);
+    if (e == OK)
+        e = stripe_to_minor_down(x->currency, nano_share(paid, amount.v, x->amount.v), &minor);
+    if (e != OK)
+        return e;
+    int64_t left = x->paid_minor - standing.refunded_minor;
+    *ret_minor = minor > left || amount.v + x->refunded.v >= x->amount.v ? left : minor;
+    return *ret_minor > 0 ? OK : ERR_VALIDATION_FAILED;
+}
+
 static enum err refund(struct payments *p, struct store_conn *conn, struct arena *a,
                        struct payment *x, struct nano *amount, int64_t now_us)
 {
@@ -40,17 +58,16 @@ static enum err refund(struct payments *p, struct store_conn *conn, struct arena
     enum err e = payment_unspent_in(p, conn, x->id, &unspent);
     if (e != OK)
         return e;
-    if (amount->v == 0) {
-        struct nano unit;
-        e = stripe_to_nano(x->currency, 1, &unit);
-        if (e != OK)
-            return e;
-        *amount = NANO(unspent.v - unspent.v % unit.v);
-    }
-    if (amount->v <= 0 || amount->v > unspent.v ||
-        stripe_to_minor(x->currency, *amount, &minor) != OK)
+    if (amount->v != 0 && stripe_to_minor(x->currency, *amount, &minor) != OK)
         return ERR_VALIDATION_FAILED;
-    struct str ours = id_text(OURS, id_new(now_us), text);
+    if (amount->v == 0)
+        *amount = unspent;
+    if (amount->v <= 0 || amount->v > unspent.v)
+        return ERR_VALIDATION_FAILED;
+    e = minor_of(conn, x, *amount, &minor);
+    if (e != OK)
+        return e;
+    struct str ours = id_text(PAYMENTS_REFUND_OURS, id_new(now_us), text);
     e = store_run(conn, SQL_PAYMENTS_REFUND_PUT, NULL, "ttiii", ours, x->intent, minor, (int64_t)0,
                   now_us);
     if (e == OK)
@@ -117,29 +134,34 @@ static enum jobs_outcome refund_run(struct jobs_call *call)
     return outcome;
 }
 
-static enum err refund_done_in(struct store_conn *conn, struct jobs_call *call)
+/* Refused, or its job was cancelled. Only ours can be dropped: when the event has come all the
+ * same, it says what happened. */
+enum err payments_refund_dropped_in(struct store_conn *conn, void *arg, struct str input,
+                                    int64_t now_us)
 {
-    struct payments *p = call->arg;
-    struct asked r = asked_read(call->input);
+    struct asked r = asked_read(input);
     struct arena a;
     struct payment x;
-    arena_init(&a, 16384, 2 * EVENT_BODY_MAX);
-    struct fact f = {.p = p, .conn = conn, .arena = &a, .now_us = call->now_us};
-    enum err e = OK;
-    if (call->data.n != 0) {
-        e = fact_refund(&f, buf_str(&call->data));
-        if (e == ERR_NOT_FOUND || e == ERR_VALIDATION_FAILED)
-            e = ERR_UPSTREAM_ERROR;
-    } else {
-        /* Only ours can be dropped: when the event has come all the same, it says what happened. */
-        e = store_run(conn, SQL_PAYMENTS_REFUND_DROP, NULL, "t", r.ours);
-        if (e == OK)
-            e = payments_get(conn, &a, r.payment, &x);
-        if (e == OK)
-            e = payment_settle_in(p, conn, &a, &x, call->now_us);
-    }
+    arena_init(&a, 4096, 65536);
+    enum err e = store_run(conn, SQL_PAYMENTS_REFUND_DROP, NULL, "t", r.ours);
+    if (e == OK)
+        e = payments_get(conn, &a, r.payment, &x);
+    if (e == OK)
+        e = payment_settle_in(arg, conn, &a, &x, now_us);
     arena_fini(&a);
     return e;
+}
+
+static enum err refund_done_in(struct store_conn *conn, struct jobs_call *call)
+{
+    struct arena a;
+    if (call->data.n == 0)
+        return payments_refund_dropped_in(conn, call->arg, call->input, call->now_us);
+    arena_init(&a, 16384, 2 * EVENT_BODY_MAX);
+    struct fact f = {.p = call->arg, .conn = conn, .arena = &a, .now_us = call->now_us};
+    enum err e = fact_refund(&f, buf_str(&call->data));
+    arena_fini(&a);
+    return e == ERR_NOT_FOUND || e == ERR_VALIDATION_FAILED ? ERR_UPSTREAM_ERROR : e;
 }
 
 const struct jobs_step payments_refund_steps[] = {

@@ -10,6 +10,8 @@
 
 #define PAYMENTS_HANDLERS_MAX 8
 #define EVENT_BODY_MAX (1024u * 1024)
+#define PAYMENTS_REFUND_OURS "tgre_" /* a refund that Stripe has no name for yet */
+#define PAYMENTS_WARNING_ID "issfr_" /* a bank's early suspicion, kept among the disputes */
 
 struct payments {
     struct payments_options options;
@@ -55,12 +57,16 @@ MUST enum err fact_warning(struct fact *f, struct str warning);
 
 /* ---- events.c ---- */
 extern const struct jobs_step payments_event_steps[];
+MUST enum err payments_event_dropped_in(struct store_conn *conn, void *arg, struct str input,
+                                        int64_t now_us);
 /* An event that Stripe has, stored as if it had been delivered. ret_new: we had missed it. */
 MUST enum err payments_event_in(struct payments *p, struct store_conn *conn, struct str event,
                                 int64_t now_us, bool *ret_new);
 
 /* ---- refund.c, reconcile.c ---- */
 extern const struct jobs_step payments_refund_steps[];
+MUST enum err payments_refund_dropped_in(struct store_conn *conn, void *arg, struct str input,
+                                         int64_t now_us);
 extern const struct jobs_step payments_sweep_steps[];
 #define PAYMENTS_RECONCILE_STEPS 4
 extern const struct jobs_step payments_reconcile_steps[PAYMENTS_RECONCILE_STEPS];

@@ -4,7 +4,10 @@
  * withdrawn by a dispute, and `soft`, frozen by a dispute that is open. Both are taken from what is
  * unspent of the payment's lots; of the hard part, what is not there is owed. When less must leave
  * than has (a refund failed, a dispute was won), the difference comes back: as a lot, or as less
- * that is owed. */
+ * that is owed. What the operator has released is taken again only when the dispute is lost.
+ *
+ * Money and credit are not the same sum where tax came on top, a discount off, or a plan's price
+ * buys other credit: a part of what was paid stands for the same part of the credit. */
 #include "base/mem.h"
 #include "payments/room.h"
 
@@ -12,17 +15,20 @@
 
 struct claims {
     int64_t hard_minor, soft_minor, refunded_minor;
+    int64_t
+        returned_minor; /* refunded, as Stripe says: without those that we have yet to ask for */
     bool disputed;
 };
 
 static enum err refunds_read(struct store_conn *conn, struct str intent, struct claims *c)
 {
     struct store_query *q = NULL;
-    int64_t all = 0, failed = 0, most = 0;
+    int64_t all = 0, failed = 0, most = 0, asked = 0;
     enum err e = store_start(conn, SQL_PAYMENTS_REFUNDS, &q, "t", intent);
     while (e == OK && (e = store_step(q)) == OK) {
         all += store_i64(q, 1);
         failed += store_i64(q, 2) != 0 ? store_i64(q, 1) : 0;
+        asked += str_starts(store_str(q, 0), STR(PAYMENTS_REFUND_OURS)) ? store_i64(q, 1) : 0;
     }
     store_finish(&q);
     if (e != ERR_END)
@@ -35,7 +41,9 @@ static enum err refunds_read(struct store_conn *conn, struct str intent, struct 
     store_finish(&q);
     /* The charge's sum is cumulative, and may tell of refunds that we have not heard of yet. */
     int64_t gross = all > most ? all : most;
+    int64_t told = all - asked > most ? all - asked : most;
     c->refunded_minor = gross > failed ? gross - failed : 0;
+    c->returned_minor = told > failed ? told - failed : 0;
     c->hard_minor += c->refunded_minor;
     return e == ERR_END ? OK : e;
 }
@@ -48,13 +56,18 @@ static enum err disputes_read(struct store_conn *conn, struct str intent, struct
         int64_t amount = store_i64(q, 1);
         bool opened = store_i64(q, 3) != 0, withdrawn = store_i64(q, 4) != 0;
         bool reinstated = store_i64(q, 5) != 0, lost = store_i64(q, 6) != 0;
+        bool released = store_i64(q, 7) != 0 && !lost;
+        bool warning = str_starts(store_str(q, 0), STR(PAYMENTS_WARNING_ID));
         if (reinstated)
+            continue;
+        /* A dispute that was released is one all the same: nothing can be refunded. */
+        c->disputed |= (opened || withdrawn || lost) && !(released && warning);
+        if (released)
             continue;
         if (withdrawn || lost)
             c->hard_minor += amount;
         else if (opened)
             c->soft_minor += amount;
-        c->disputed |= opened || withdrawn || lost;
     }
     store_finish(&q);
     return e == ERR_END ? OK : e;
@@ -167,10 +180,32 @@ static int64_t min64(int64_t a, int64_t b)
 
 static int64_t nano_of(const struct payment *x, int64_t minor)
 {
-    struct nano n;
     if (minor <= 0)
         return 0;
-    return stripe_to_nano(x->currency, minor, &n) == OK ? min64(n.v, x->amount.v) : x->amount.v;
+    return minor >= x->paid_minor ? x->amount.v : nano_share(x->amount, minor, x->paid_minor).v;
+}
+
+static enum err claims_read(struct store_conn *conn, const struct payment *x, struct claims *c)
+{
+    *c = (struct claims){0};
+    if (x->intent.n == 0)
+        return OK;
+    enum err e = refunds_read(conn, x->intent, c);
+    return e == OK ? disputes_read(conn, x->intent, c) : e;
+}
+
+enum err payments_standing(struct store_conn *conn, const struct payment *x,
+                           struct payments_standing *ret_standing)
+{
+    struct claims c;
+    enum err e = claims_read(conn, x, &c);
+    int64_t frozen = e == OK ? x->taken.v - nano_of(x, c.hard_minor) : 0;
+    if (e == OK)
+        *ret_standing = (struct payments_standing){
+            .returned_minor = min64(c.returned_minor, x->paid_minor),
+            .refunded_minor = min64(c.refunded_minor, x->paid_minor),
+            .frozen = NANO(c.soft_minor > 0 && frozen > 0 ? frozen : 0)};
+    return e;
 }
 
 static struct str status_of(const struct payment *x, const struct claims *c)
@@ -184,14 +219,12 @@ enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct a
                            struct payment *x, int64_t now_us)
 {
     struct settling s = {.p = p, .conn = conn, .x = x, .now_us = now_us};
-    struct claims c = {0};
+    struct claims c;
     struct str before = x->status;
     (void)a;
     if (!payment_is_granted(x) || x->intent.n == 0)
         return OK; /* it is settled when it is paid */
-    enum err e = refunds_read(conn, x->intent, &c);
-    if (e == OK)
-        e = disputes_read(conn, x->intent, &c);
+    enum err e = claims_read(conn, x, &c);
     if (e != OK)
         return e;
     int64_t hard = nano_of(x, c.hard_minor);
@@ -210,6 +243,8 @@ enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct a
     x->refunded = NANO(nano_of(x, c.refunded_minor));
     x->status = status_of(x, &c);
     e = payment_put_in(p, conn, x, before, now_us);
+    if (e == OK)
+        e = payment_tell_in(p, conn, x, STR("settled"), now_us);
     return e == OK && more ? payment_tell_in(p, conn, x, STR("refunded"), now_us) : e;
 }
 
@@ -226,6 +261,38 @@ enum err payment_unspent_in(struct payments *p, struct store_conn *conn, const c
     }
     if (e == OK)
         *ret_unspent = sum;
+    return e;
+}
+
+/* ---------------------------------------------------------------- released */
+
+static enum err release(struct payments *p, struct store_conn *conn, struct arena *a,
+                        struct payment *x, struct str dispute, int64_t now_us)
+{
+    int64_t changed = 0;
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_PAYMENTS_DISPUTE_OF, &q, "tt", dispute, x->intent);
+    if (e == OK)
+        e = store_step(q);
+    store_finish(&q);
+    if (e != OK)
+        return e == ERR_END ? ERR_NOT_FOUND : e;
+    e = store_run(conn, SQL_PAYMENTS_DISPUTE_RELEASE, &changed, "t", dispute);
+    if (e == OK && changed == 0)
+        return ERR_CONFLICT;
+    return e == OK ? payment_settle_in(p, conn, a, x, now_us) : e;
+}
+
+enum err payments_release_in(struct payments *p, struct store_conn *conn, const char *payment,
+                             struct str dispute, int64_t now_us)
+{
+    struct arena a;
+    struct payment x;
+    arena_init(&a, 4096, 65536);
+    enum err e = payments_get(conn, &a, str_c(payment), &x);
+    if (e == OK)
+        e = release(p, conn, &a, &x, dispute, now_us);
+    arena_fini(&a);
     return e;
 }
 

@@ -73,6 +73,11 @@ static void test_money(void **state)
     assert_int_equal(minor, 100);
     assert_int_equal(stripe_to_minor(STR("isk"), NANO(10000000), &minor), ERR_VALIDATION_FAILED);
     assert_int_equal(stripe_to_minor(STR("usd"), NANO(-10000000), &minor), ERR_VALIDATION_FAILED);
+    assert_int_equal(stripe_to_minor_down(STR("usd"), NANO(19999999), &minor), OK);
+    assert_int_equal(minor, 1);
+    assert_int_equal(stripe_to_minor_down(STR("kwd"), NANO(19999999), &minor), OK);
+    assert_int_equal(minor, 10);
+    assert_int_equal(stripe_to_minor_down(STR("usd"), NANO(-1), &minor), ERR_VALIDATION_FAILED);
 }
 
 static void test_form(void **state)

@@ -64,6 +64,11 @@ bool stripe_may_retry(enum err e)
     return e == ERR_UPSTREAM_UNAVAILABLE || e == ERR_UPSTREAM_TIMEOUT;
 }
 
+bool stripe_customer_is_gone(const struct stripe_answer *a)
+{
+    return strcmp(a->code, "resource_missing") == 0 && strcmp(a->param, "customer") == 0;
+}
+
 static void text_put(char *to, size_t cap, struct str s)
 {
     s = str_upto(s, cap - 1);
@@ -77,6 +82,7 @@ static void fault_read(struct stripe_answer *a, struct arena *arena)
     struct str error = json_get(a->json, STR("error"));
     struct str code = stripe_text(arena, error, "code");
     text_put(a->code, sizeof(a->code), code.n != 0 ? code : stripe_text(arena, error, "type"));
+    text_put(a->param, sizeof(a->param), stripe_text(arena, error, "param"));
     text_put(a->message, sizeof(a->message), stripe_text(arena, error, "message"));
     if (a->message[0] == '\0')
         snprintf(a->message, sizeof(a->message), "Stripe answered %d", a->http.status);

@@ -49,6 +49,7 @@ struct stripe_answer {
     struct str json; /* the object; empty when there was none */
     int64_t retry_after_us; /* 0: not said */
     char code[64]; /* of an error: "card_declined", "authentication_required", … */
+    char param[64]; /* the field that is at fault: "customer" */
     char message[256];
 };
 void stripe_answer_fini(struct stripe_answer *a);
@@ -60,6 +61,8 @@ MUST enum err stripe_get(const struct stripe *s, const char *path,
                          struct stripe_answer *ret_answer);
 MUST enum err stripe_delete(const struct stripe *s, const char *path, struct str idempotency,
                             struct stripe_answer *ret_answer);
+/* Refused because the customer that was named is not there any more. */
+bool stripe_customer_is_gone(const struct stripe_answer *a);
 /* May the same call succeed later? */
 bool stripe_may_retry(enum err e);
 
@@ -85,6 +88,8 @@ bool stripe_exponent(struct str currency, int *ret_digits);
 MUST enum err stripe_to_nano(struct str currency, int64_t minor, struct nano *ret_amount);
 /* VALIDATION_FAILED when the amount is no whole number of what may be charged. */
 MUST enum err stripe_to_minor(struct str currency, struct nano amount, int64_t *ret_minor);
+/* The most that may be charged and is not more. */
+MUST enum err stripe_to_minor_down(struct str currency, struct nano amount, int64_t *ret_minor);
 
 /* ---- signatures of events ---- */
 #define STRIPE_TOLERANCE_US (INT64_C(300) * 1000 * 1000)

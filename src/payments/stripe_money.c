@@ -52,18 +52,33 @@ static bool is_whole_only(struct str currency)
     return str_eq_nocase(currency, STR("isk")) || str_eq_nocase(currency, STR("ugx"));
 }
 
-enum err stripe_to_minor(struct str currency, struct nano amount, int64_t *ret_minor)
+static bool steps_of(struct str currency, int64_t *ret_unit, int64_t *ret_step)
 {
     int digits;
     if (!stripe_exponent(currency, &digits))
-        return ERR_VALIDATION_FAILED;
-    int64_t unit = nano_per_minor(digits), step = unit;
+        return false;
+    *ret_unit = *ret_step = nano_per_minor(digits);
     if (digits == 3)
-        step = unit * 10; /* the last digit must be 0 */
+        *ret_step = *ret_unit * 10; /* the last digit must be 0 */
     if (is_whole_only(currency))
-        step = NANO_PER_USD;
-    if (amount.v < 0 || amount.v % step != 0)
+        *ret_step = NANO_PER_USD;
+    return true;
+}
+
+enum err stripe_to_minor(struct str currency, struct nano amount, int64_t *ret_minor)
+{
+    int64_t unit, step;
+    if (!steps_of(currency, &unit, &step) || amount.v < 0 || amount.v % step != 0)
         return ERR_VALIDATION_FAILED;
     *ret_minor = amount.v / unit;
+    return OK;
+}
+
+enum err stripe_to_minor_down(struct str currency, struct nano amount, int64_t *ret_minor)
+{
+    int64_t unit, step;
+    if (!steps_of(currency, &unit, &step) || amount.v < 0)
+        return ERR_VALIDATION_FAILED;
+    *ret_minor = (amount.v - amount.v % step) / unit;
     return OK;
 }

@@ -135,6 +135,8 @@
          "an early fraud warning freezes the payment's credit")                                    \
     CONF(stripe, checkout_expires, TIME, "1h", "an unpaid checkout closes after; 30m to 24h")      \
     CONF(stripe, reconcile_every, TIME, "1h", "Stripe's lists are compared with ours")             \
+    CONF(stripe, reconcile_again, TIME, "20s",                                                     \
+         "what differs is looked at twice again, each time after: its event may be on its way")    \
     CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
     CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
     CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \

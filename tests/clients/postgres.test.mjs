@@ -1,5 +1,5 @@
 // Accounts, teams and payments again, on PostgreSQL.
 if (process.env.TOLLGATE_TEST_POSTGRES) {
   process.env.TOLLGATE_TEST_ENGINE = 'postgres';
-  for (const name of ['accounts', 'teams', 'payments', 'payments-random']) await import(`./${name}.test.mjs`);
+  for (const name of ['accounts', 'teams', 'payments', 'payments-wrong', 'payments-random']) await import(`./${name}.test.mjs`);
 }

@@ -95,6 +95,8 @@ const samples = {
   'GET /api/admin/payments': null,
   'GET /api/admin/payments/{id}': null,
   'POST /api/admin/payments/{id}/refund': { amount: '1', reason: 'x' },
+  'POST /api/admin/payments/{id}/disputes/{dispute_id}/release': { reason: 'x' },
+  'GET /api/admin/invoices/{id}/pdf': null,
   'GET /api/admin/stripe-events': null,
   'GET /api/admin/reconciliation': null,
   'POST /api/admin/reconciliation': null,

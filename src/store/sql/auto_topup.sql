@@ -21,4 +21,5 @@ WHERE state = 'on' AND in_flight = '' AND not_before_us <= $1 ORDER BY team_id;
 
 -- Has the team a customer at Stripe, and so perhaps a card?
 -- name: AUTO_CUSTOMER
-SELECT customer_id FROM stripe_customer WHERE team_id = $1 AND livemode = $2;
+SELECT customer_id FROM stripe_customer
+WHERE team_id = $1 AND livemode = $2 AND customer_id <> '';

@@ -69,6 +69,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (delivery_id, n) DO NOTHING;
 UPDATE webhook_delivery SET state = $2, attempts = $3, status = $4, next_us = $5, ended_us = $6
 WHERE id = $1;
 
+-- name: HOOK_DELIVERY_CANCEL
+UPDATE webhook_delivery SET state = 'cancelled', next_us = 0, ended_us = $2
+WHERE id = $1 AND state = 'pending';
+
 -- The first failure since a success counts.
 -- name: HOOK_FAILING
 UPDATE webhook_endpoint SET failing_since_us = $2 WHERE id = $1 AND failing_since_us = 0;

@@ -13,7 +13,14 @@ INSERT INTO invoice (id, number, kind, team, payment_id, period_start_us, period
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: INVOICE_OF_PAYMENT
-SELECT id FROM invoice WHERE payment_id = $1;
+SELECT id FROM invoice WHERE payment_id = $1 AND kind = $2 ORDER BY id;
+
+-- name: INVOICE_RECEIPT
+SELECT id, number FROM invoice WHERE payment_id = $1 AND kind = 'receipt';
+
+-- name: INVOICE_NOTES_SUM
+SELECT CAST(COALESCE(sum(total), 0) AS bigint), CAST(COALESCE(sum(tax), 0) AS bigint) FROM invoice
+WHERE payment_id = $1 AND kind = 'credit_note';
 
 -- name: INVOICE_OF_MONTH
 SELECT id FROM invoice WHERE kind = 'statement' AND team = $1 AND period_start_us = $2;
@@ -23,7 +30,10 @@ SELECT id, number, kind, payment_id, period_start_us, period_end_us, issued_us, 
 FROM invoice WHERE team = $1 AND ($2 = '' OR kind = $2) AND id < $3 ORDER BY id DESC LIMIT $4;
 
 -- name: INVOICE_GET
-SELECT number, issued_us, body, kind FROM invoice WHERE id = $1 AND team = $2;
+SELECT number, body FROM invoice WHERE id = $1 AND team = $2;
+
+-- name: INVOICE_ANY
+SELECT number, body FROM invoice WHERE id = $1;
 
 -- Who has something in a month and no statement of it.
 -- name: INVOICE_WANTED

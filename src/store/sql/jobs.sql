@@ -55,6 +55,9 @@ UPDATE job_run SET wake_us = $3 WHERE kind = $1 AND once = $2 AND live = 1 AND s
 SELECT id, kind, state, step, attempt, intent, wake_us, created_us, error
 FROM job_run WHERE id = $1;
 
+-- name: JOBS_INPUT
+SELECT input FROM job_run WHERE id = $1;
+
 -- name: JOBS_AGAIN
 UPDATE job_run SET state = 'scheduled', live = 1, wake_us = $2, attempt = 0, cancel = 0,
     ended_us = 0

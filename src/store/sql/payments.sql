@@ -74,11 +74,15 @@ WHERE status = 'pending' AND session_id <> '' AND expires_us < $1 AND session_id
 ORDER BY session_id LIMIT 100;
 
 -- name: PAYMENTS_CUSTOMER_GET
-SELECT customer_id FROM stripe_customer WHERE team_id = $1 AND livemode = $2;
+SELECT customer_id, replaced FROM stripe_customer WHERE team_id = $1 AND livemode = $2;
 
 -- name: PAYMENTS_CUSTOMER_ADD
 INSERT INTO stripe_customer (team_id, livemode, customer_id) VALUES ($1, $2, $3)
-ON CONFLICT (team_id, livemode) DO NOTHING;
+ON CONFLICT (team_id, livemode) DO UPDATE SET customer_id = excluded.customer_id
+WHERE stripe_customer.customer_id = '';
+
+-- name: PAYMENTS_CUSTOMER_GONE
+UPDATE stripe_customer SET replaced = customer_id, customer_id = '' WHERE customer_id = $1;
 
 -- name: PAYMENTS_EVENT_ADD
 INSERT INTO stripe_event (id, type, created_us, received_us, deliveries, state, note, body)
@@ -146,8 +150,18 @@ ON CONFLICT (id) DO UPDATE SET
         THEN excluded.lost ELSE stripe_dispute.lost END;
 
 -- name: PAYMENTS_DISPUTES
-SELECT id, amount_minor, reason, opened, withdrawn, reinstated, lost FROM stripe_dispute
+SELECT id, amount_minor, reason, opened, withdrawn, reinstated, lost, released FROM stripe_dispute
 WHERE payment_intent = $1 ORDER BY seen_us, id;
+
+-- name: PAYMENTS_DISPUTE_OF
+SELECT id FROM stripe_dispute WHERE id = $1 AND payment_intent = $2;
+
+-- name: PAYMENTS_DISPUTE_RELEASE
+UPDATE stripe_dispute SET released = 1
+WHERE id = $1 AND released = 0 AND reinstated = 0 AND lost = 0 AND (opened = 1 OR withdrawn = 1);
+
+-- name: PAYMENTS_DISPUTES_COUNT
+SELECT count(*) FROM stripe_dispute WHERE payment_intent = $1;
 
 -- name: PAYMENTS_REPORT_ADD
 INSERT INTO stripe_report (id, at_us, from_us, checked, mended, mismatches, body)
