@@ -195,12 +195,9 @@ static void test_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_share),
-        cmocka_unit_test(test_charge),
-        cmocka_unit_test(test_charge_property),
-        cmocka_unit_test(test_markup),
-        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_sums),   cmocka_unit_test(test_share),
+        cmocka_unit_test(test_charge), cmocka_unit_test(test_charge_property),
+        cmocka_unit_test(test_markup), cmocka_unit_test(test_parse),
         cmocka_unit_test(test_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
