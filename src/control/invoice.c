@@ -43,7 +43,27 @@ static struct str date_text(struct arena *a, int64_t us)
     return arena_printf(a, "%d %s %d", d.day, months[d.month - 1], d.year);
 }
 
-/* "-$1234.50": at least so many places, and all that there are. */
+/* "1,234,567.5": a comma before every three digits of the whole part. */
+static struct str grouped(struct arena *a, struct str number)
+{
+    size_t dot = str_index(number, '.'), whole = dot < number.n ? dot : number.n, n = 0;
+    char *to = arena_alloc(a, number.n + whole / 3 + 1);
+    if (to == NULL)
+        return STR("");
+    for (size_t i = 0; i < number.n; i++) {
+        if (i != 0 && i < whole && (whole - i) % 3 == 0)
+            to[n++] = ',';
+        to[n++] = number.p[i];
+    }
+    return str_of(to, n);
+}
+
+static struct str count(struct arena *a, int64_t n)
+{
+    return grouped(a, arena_printf(a, "%lld", (long long)n));
+}
+
+/* "-$1,234.50": at least so many places, and all that there are. */
 static struct str money(struct arena *a, struct str currency, int digits, struct nano n)
 {
     char text[UNITS_TEXT_MAX];
@@ -52,7 +72,7 @@ static struct str money(struct arena *a, struct str currency, int digits, struct
     size_t dot = str_index(s, '.');
     int places = dot == SIZE_MAX ? 0 : (int)(s.n - dot - 1);
     int missing = digits > places ? digits - places : 0;
-    struct str number = arena_printf(a, "%.*s%s%.*s", STR_ARG(s),
+    struct str number = arena_printf(a, "%.*s%s%.*s", STR_ARG(grouped(a, s)),
                                      places == 0 && missing != 0 ? "." : "", missing, "000000000");
     if (str_eq_nocase(currency, STR("usd")))
         return arena_printf(a, "%s$%.*s", below ? "-" : "", STR_ARG(number));
@@ -501,9 +521,8 @@ static void table_json(struct statement *s, const char *heading, const char *fir
     for (size_t i = 0; i < t->n; i++) {
         const struct line *l = &t->list[i];
         cells(&s->body,
-              (struct str[]){l->name, arena_printf(a, "%lld", (long long)l->requests),
-                             arena_printf(a, "%lld", (long long)l->input),
-                             arena_printf(a, "%lld", (long long)l->output), usd(a, l->charge)},
+              (struct str[]){l->name, count(a, l->requests), count(a, l->input),
+                             count(a, l->output), usd(a, l->charge)},
               5);
     }
     buf_add(&s->body, STR("]}"));
@@ -519,7 +538,7 @@ static void statement_body(struct statement *s)
     buf_byte(b, '[');
     pair(b, "Period", arena_printf(a, "%s %d (UTC)", months[d.month - 1], d.year));
     pair(b, "Issued", date_text(a, s->now_us));
-    pair(b, "Calls", arena_printf(a, "%lld", (long long)s->all.requests));
+    pair(b, "Calls", count(a, s->all.requests));
     buf_byte(b, ']');
     buf_json_key(b, "sections");
     buf_byte(b, '[');

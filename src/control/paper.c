@@ -4,12 +4,10 @@
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "base/json.h"
+#include "control/paper_font.h"
 
-#include <hpdf.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#define FONT_DIR "/usr/share/fonts/truetype/dejavu/"
 #define LEFT 56.0f
 #define RIGHT (595.0f - 56.0f)
 #define TOP (842.0f - 56.0f)
@@ -24,8 +22,7 @@ struct paper {
     HPDF_Page pages[PAPER_PAGES_MAX];
     HPDF_Page page;
     size_t pages_n;
-    HPDF_Font font, bold;
-    bool utf8;
+    struct paper_fonts fonts;
     float y;
     float color[3];
     struct arena arena;
@@ -55,32 +52,111 @@ static const char *latin(struct paper *p, struct str s)
     return out;
 }
 
+/* One code point of well-formed UTF-8; moves on. */
+static uint32_t code_next(const char **text)
+{
+    const unsigned char *p = (const unsigned char *)*text;
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    uint32_t c = n == 1 ? p[0] : p[0] & (0xFFu >> (n + 1));
+    for (size_t i = 1; i < n && p[i] != '\0'; i++)
+        c = c << 6 | (p[i] & 0x3Fu);
+    *text += n;
+    return c;
+}
+
+/* Pictures in a name are left out, with what joins them; other letters that no font has are
+ * question marks. */
+static bool is_picture(uint32_t code)
+{
+    return (code >= 0x1F000 && code < 0x20000) || code == 0x200D ||
+           (code >= 0xFE00 && code < 0xFE10);
+}
+
 static const char *printable(struct paper *p, struct str s)
 {
+    struct buf b;
     s = str_upto(s, TEXT_MAX_BYTES);
     while (s.n != 0 && !str_is_utf8(s))
         s.n--;
-    struct str text = p->utf8 ? arena_dup(&p->arena, s) : STR("");
+    if (!p->fonts.unicode)
+        return latin(p, s);
+    const char *at = arena_dup(&p->arena, s).p, *end = at + s.n;
+    buf_init(&b, 4 * TEXT_MAX_BYTES);
+    while (at < end && !p->arena.over) {
+        const char *from = at;
+        uint32_t code = code_next(&at);
+        if (is_picture(code))
+            continue;
+        if (paper_font_of(&p->fonts, code, false) != NULL)
+            buf_add(&b, str_of(from, (size_t)(at - from)));
+        else
+            buf_byte(&b, '?');
+    }
+    struct str text = str_trim(buf_str(&b));
+    const char *kept = arena_dup(&p->arena, text.n == 0 && s.n != 0 ? STR("?") : text).p;
+    buf_fini(&b);
     p->over = p->over || p->arena.over;
-    return p->utf8 ? text.p : latin(p, s);
+    return p->over ? "" : kept;
 }
 
-static float width(struct paper *p, const char *text, bool bold, float size)
+/* The longest beginning of the text that one font can write; *ret_end: behind it. */
+static HPDF_Font run_of(struct paper *p, const char *text, bool bold, const char **ret_end)
 {
-    HPDF_Page_SetFontAndSize(p->page, bold ? p->bold : p->font, size);
-    return HPDF_Page_TextWidth(p->page, text);
+    HPDF_Font font = NULL, any = bold ? p->fonts.bold : p->fonts.plain;
+    while (*text != '\0') {
+        const char *at = text + 1;
+        HPDF_Font f = any;
+        if (p->fonts.unicode) {
+            at = text;
+            f = paper_font_of(&p->fonts, code_next(&at), bold);
+            f = f != NULL ? f : any;
+        }
+        if (font != NULL && f != font)
+            break;
+        font = f;
+        text = at;
+    }
+    *ret_end = text;
+    return font;
+}
+
+/* From x, or, with `draw` false, only measured. */
+static float write_at(struct paper *p, float x, const char *text, bool bold, float size, bool draw)
+{
+    char run[4 * TEXT_MAX_BYTES];
+    float w = 0;
+    while (*text != '\0') {
+        const char *end;
+        HPDF_Font font = run_of(p, text, bold, &end);
+        snprintf(run, sizeof(run), "%.*s", (int)(end - text), text);
+        HPDF_Page_SetFontAndSize(p->page, font, size);
+        if (draw) {
+            /* The other font has no bold: its outlines are drawn as well. */
+            bool thin = bold && font == p->fonts.more;
+            HPDF_RGBColor ink = HPDF_Page_GetRGBFill(p->page);
+            HPDF_Page_SetRGBStroke(p->page, ink.r, ink.g, ink.b);
+            HPDF_Page_SetLineWidth(p->page, size / 36);
+            HPDF_Page_BeginText(p->page);
+            HPDF_Page_SetTextRenderingMode(p->page, thin ? HPDF_FILL_THEN_STROKE : HPDF_FILL);
+            HPDF_Page_TextOut(p->page, x + w, p->y, run);
+            HPDF_Page_EndText(p->page);
+        }
+        w += HPDF_Page_TextWidth(p->page, run);
+        text = end;
+    }
+    return w;
 }
 
 /* Cut until it fits. */
 static const char *fitting(struct paper *p, struct str s, bool bold, float size, float most)
 {
     const char *text = printable(p, s);
-    while (width(p, text, bold, size) > most && s.n > 1) {
+    while (write_at(p, 0, text, bold, size, false) > most && s.n > 1) {
         do
             s.n--;
         while (s.n > 1 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80);
         struct str shorter = arena_printf(&p->arena, "%.*s%s", STR_ARG(s),
-                                          p->utf8 ? "\xE2\x80\xA6" : "...");
+                                          p->fonts.unicode ? "\xE2\x80\xA6" : "...");
         text = printable(p, shorter);
         if (p->arena.over)
             return "";
@@ -90,20 +166,13 @@ static const char *fitting(struct paper *p, struct str s, bool bold, float size,
 
 static void put(struct paper *p, float x, struct str s, bool bold, float size, float most)
 {
-    const char *text = fitting(p, s, bold, size, most);
-    HPDF_Page_BeginText(p->page);
-    HPDF_Page_SetFontAndSize(p->page, bold ? p->bold : p->font, size);
-    HPDF_Page_TextOut(p->page, x, p->y, text);
-    HPDF_Page_EndText(p->page);
+    (void)write_at(p, x, fitting(p, s, bold, size, most), bold, size, true);
 }
 
 static void put_right(struct paper *p, float x, struct str s, bool bold, float size, float most)
 {
     const char *text = fitting(p, s, bold, size, most);
-    float w = width(p, text, bold, size);
-    HPDF_Page_BeginText(p->page);
-    HPDF_Page_TextOut(p->page, x - w, p->y, text);
-    HPDF_Page_EndText(p->page);
+    (void)write_at(p, x - write_at(p, 0, text, bold, size, false), text, bold, size, true);
 }
 
 static void ink(struct paper *p, float level)
@@ -306,13 +375,6 @@ static void note(struct paper *p, struct str text)
 
 /* ---- the whole ---- */
 
-static HPDF_Font font(struct paper *p, const char *file, const char *fallback)
-{
-    if (p->utf8)
-        return HPDF_GetFont(p->doc, HPDF_LoadTTFontFromFile(p->doc, file, HPDF_TRUE), "UTF-8");
-    return HPDF_GetFont(p->doc, fallback, "WinAnsiEncoding");
-}
-
 static enum err save(struct paper *p, struct buf *out)
 {
     HPDF_BYTE bytes[8192];
@@ -335,13 +397,8 @@ enum err paper_draw(struct str document, struct str number, struct buf *ret_pdf)
     if (p.doc == NULL)
         return ERR_LIMIT;
     arena_init(&p.arena, 64u * 1024, 32u * 1024 * 1024);
-    p.utf8 = access(FONT_DIR "DejaVuSans.ttf", R_OK) == 0 &&
-             access(FONT_DIR "DejaVuSans-Bold.ttf", R_OK) == 0;
     HPDF_SetCompressionMode(p.doc, HPDF_COMP_ALL);
-    if (p.utf8)
-        HPDF_UseUTFEncodings(p.doc);
-    p.font = font(&p, FONT_DIR "DejaVuSans.ttf", "Helvetica");
-    p.bold = font(&p, FONT_DIR "DejaVuSans-Bold.ttf", "Helvetica-Bold");
+    paper_fonts_open(&p.fonts, p.doc);
     p.brand = member(&p, document, "brand");
     (void)crypto_unhex(str_from(member(&p, document, "color"), 1), rgb, sizeof(rgb));
     for (size_t i = 0; i < 3; i++)

@@ -1,7 +1,7 @@
 /* Receipts and statements on A4: a PDF of what a document's JSON says.
  *
  * Owns: nothing.
- * Needs: libharu; a TrueType font for what Latin-1 has not.
+ * Needs: paper_font.h. Scripts that need shaping are written letter by letter.
  * Threads: any; blocks for milliseconds.
  * Memory: the caller's buffer.
  * Units: points, 1/72 inch.

@@ -74,7 +74,7 @@ test('a month that is over has a statement, by model, member and key, once', { s
   assert.match(pdf.name, /TG-\d+-000001\.pdf/);
   assert.equal(pdf.body.subarray(0, 5).toString(), '%PDF-');
   const text = textOf(pdf.body, join(house.dir, 's.pdf'));
-  for (const line of ['Statement', s.number, 'Müller & Söhne GmbH', 'Hauptstraße 1', 'Tax ID: DE123456789', 'Tokyo 150-0002', 'By model', 'openai/gpt-4o-mini', 'By member', owner.email, 'By API key', 'Produktion –', '$0.74074068', '$1.48148136', 'Page 1 of'])
+  for (const line of ['Statement', s.number, 'Müller & Söhne GmbH', 'Hauptstraße 1', 'Tax ID: DE123456789', 'Tokyo 150-0002', 'By model', 'openai/gpt-4o-mini', 'By member', owner.email, 'By API key', 'Produktion –', '$0.74074068', '120,000', '$1.48148136', 'Page 1 of'])
     assert.ok(text.includes(line), `${line} is not in\n${text}`);
   await op.post(`/api/admin/jobs/${job.id}/retry`);
   await new Promise((done) => setTimeout(done, 500));
