@@ -136,7 +136,7 @@ struct call {
     int status; /* of the upstream */
     bool streaming, large, started, sse_ready;
     struct buf answer; /* whole answer, tail of a large one, error's body, or unwritten events */
-    size_t counted; /* of `answer`, in the global count */
+    size_t counted, tail_at; /* of `answer`: in the global count; where a large one's end begins */
     struct sse sse;
     struct buf held_back; /* last events, until the settlement is durable */
     struct event_shape shape;

@@ -117,7 +117,7 @@ void answer_reply(struct call *c)
     struct buf *usage = &c->gl->scratch;
     if (json_type_of(v->usage) == JSON_OBJECT) {
         buf_reset(usage);
-        usage_rewrite(v->usage, c->charge, usage);
+        usage_rewrite(v->usage, call_paid(c), usage);
         edits_add(&v->edits, (size_t)(v->usage.p - text.p), v->usage.n, buf_str(usage));
     }
     size_t n = edits_pieces(&v->edits, text, pieces), total = 0;
@@ -140,6 +140,8 @@ static void large_reply(struct call *c)
 {
     if (c->x != NULL) {
         struct http_exchange *x = take_exchange(c);
+        if (c->written_off.v != 0 && c->tail_at < c->answer.n)
+            usage_say_paid(c, &c->answer, c->tail_at, STR("{\"\":0"));
         http_write(x, buf_str(&c->answer));
         if (c->ans.failed)
             http_abort(x);
@@ -192,6 +194,7 @@ static void large_tail(struct call *c, struct str tail, size_t at, struct str ob
         edits_add(&v.edits, (size_t)(v.usage.p - object.p), v.usage.n, buf_str(&usage));
     }
     buf_add(&whole, str_upto(tail, at));
+    c->tail_at = whole.n;
     size_t n = edits_pieces(&v.edits, object, pieces), opening = sizeof("{\"\":0") - 1;
     for (size_t i = 0; i < n; i++)
         buf_add(&whole, i == 0 ? str_from(pieces[0], opening) : pieces[i]);
@@ -208,6 +211,7 @@ static void large_end(struct call *c)
     struct buf object;
     buf_init(&object, 2 * TAIL_BYTES);
     size_t at = tail_members(tail, &object);
+    c->tail_at = SIZE_MAX;
     if (at != SIZE_MAX)
         large_tail(c, tail, at, buf_str(&object));
     else

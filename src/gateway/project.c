@@ -121,6 +121,12 @@ static void detail(struct gateway *g, const struct ledger_outcome *o, const stru
     about_put_int(b, ABOUT_WRITTEN_OFF, o->written_off.v);
 }
 
+/* What was charged is what the wallet paid; what it could not is the house's. */
+static struct nano paid(const struct ledger_outcome *o)
+{
+    return nano_minus(o->charge, o->written_off);
+}
+
 static void add_line(struct gateway *g, struct store_conn *conn, const struct ledger_outcome *o,
                      const struct about *a)
 {
@@ -129,7 +135,7 @@ static void add_line(struct gateway *g, struct store_conn *conn, const struct le
     store_put(conn, SQL_USAGE_ADD, "bbbbttiiiinniiib", id_bytes(&o->wallet), id_bytes(&o->call),
               id_bytes(&user), id_bytes(&key), about_text(a, ABOUT_MODEL),
               about_text(a, ABOUT_PROVIDER), about_int(a, ABOUT_STATUS), about_int(a, ABOUT_BASIS),
-              about_int(a, ABOUT_INPUT), about_int(a, ABOUT_OUTPUT), o->charge, o->cost,
+              about_int(a, ABOUT_INPUT), about_int(a, ABOUT_OUTPUT), paid(o), o->cost,
               about_int(a, ABOUT_STARTED), o->ended_us, (int64_t)o->unresolved,
               buf_str(&g->rollup->detail));
 }
@@ -155,7 +161,7 @@ static enum err outcome(void *gateway, struct store_conn *conn, const struct led
     s->input += about_int(&a, ABOUT_INPUT);
     s->output += about_int(&a, ABOUT_OUTPUT);
     s->cache_read += about_int(&a, ABOUT_CACHE_READ);
-    s->charge = nano_plus(s->charge, o->charge);
+    s->charge = nano_plus(s->charge, paid(o));
     s->cost = nano_plus(s->cost, o->cost);
     return OK;
 }

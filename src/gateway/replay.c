@@ -115,7 +115,7 @@ void call_keep_head(struct call *c, int status, const char *type)
         return;
     buf_reset(&c->idem->answer);
     buf_printf(&c->idem->answer, "%d %s %.*s\n", status, type,
-               STR_ARG(nano_format(c->charge, text)));
+               STR_ARG(nano_format(call_paid(c), text)));
 }
 
 void call_keep_error(struct call *c, enum err e)
@@ -130,6 +130,14 @@ void call_keep(struct call *c, struct str bytes)
 {
     if (c->idem != NULL)
         buf_add(&c->idem->answer, bytes);
+}
+
+void call_keep_instead(struct call *c, size_t n, struct str bytes)
+{
+    if (c->idem == NULL || c->idem->answer.n < n)
+        return;
+    c->idem->answer.n -= n;
+    buf_add(&c->idem->answer, bytes);
 }
 
 void call_keep_nothing(struct call *c)

@@ -56,11 +56,11 @@ void call_headers(struct call *c, bool with_cost)
     if (c->hold.wallet != NULL) {
         struct nano left = ledger_balance(c->hold.wallet);
         if (!with_cost && c->settled) /* a short stream: its head tells of the time before it */
-            left = nano_plus(left, nano_minus(c->charge, c->written_off));
+            left = nano_plus(left, call_paid(c));
         http_set(c->x, str_c(g->header_credits), nano_format(left, text));
     }
     if (with_cost)
-        http_set(c->x, str_c(g->header_cost), nano_format(c->charge, text));
+        http_set(c->x, str_c(g->header_cost), nano_format(call_paid(c), text));
     if (c->attempts != 0 && c->plan.candidates_n != 0)
         http_set(c->x, str_c(g->header_tag), c->plan.candidates[c->candidate].provider->tag);
     if (c->clamped)

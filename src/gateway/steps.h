@@ -48,6 +48,8 @@ void call_claim(struct call *c, call_next_f next);
 void call_keep_head(struct call *c, int status, const char *type);
 void call_keep_error(struct call *c, enum err e);
 void call_keep(struct call *c, struct str bytes);
+/* Instead of the last n bytes. */
+void call_keep_instead(struct call *c, size_t n, struct str bytes);
 void call_keep_nothing(struct call *c);
 void call_idem_end(struct call *c);
 
@@ -90,6 +92,9 @@ bool event_relay(struct call *c, const struct sse_event *e);
 void usage_read(struct call_answer *a, struct str usage);
 /* The usage object as the customer sees it: cost is the charge, what tells of the upstream goes. */
 void usage_rewrite(struct str usage, struct nano charge, struct buf *out);
+/* The "usage" in the object that begins in `b` at `at` (behind `opening`, which is not in it) now
+ * says what was paid. Once it is settled. */
+void usage_say_paid(const struct call *c, struct buf *b, size_t at, struct str opening);
 /* The upstream's receipt of a call (its tokens and cost); false when it is none. */
 bool receipt_read(struct call_answer *a, struct str body);
 /* May the id stand in a query as it is? */
@@ -104,6 +109,11 @@ void call_resolve(struct call *c);
 void call_resolve_now(struct call *c);
 
 /* settle.c */
+/* What the wallet pays, once it is settled: the charge, less what it could not cover. */
+static inline struct nano call_paid(const struct call *c)
+{
+    return nano_minus(c->charge, c->written_off);
+}
 void call_settle(struct call *c, call_next_f next);
 /* The call is over for client and upstream alike. */
 void call_done(struct call *c);

@@ -108,8 +108,21 @@ static void error_event(struct call *c, enum err e)
 
 /* ---- the end ---- */
 
+/* The usage waits for the settlement, but says what was charged before anybody knew that the wallet
+ * cannot pay it all. */
+static void say_paid(struct call *c)
+{
+    static const struct str data = {"data: ", 6};
+    size_t before = c->held_back.n;
+    if (c->written_off.v == 0 || !str_starts(buf_str(&c->held_back), data))
+        return;
+    usage_say_paid(c, &c->held_back, data.n, STR(""));
+    call_keep_instead(c, before, buf_str(&c->held_back));
+}
+
 static void stream_settled(struct call *c)
 {
+    say_paid(c);
     if (c->x != NULL) {
         const struct gateway *g = c->gl->g;
         struct http_exchange *x = c->x;
@@ -119,7 +132,7 @@ static void stream_settled(struct call *c)
         http_exchange_set(x, NULL, NULL);
         c->x = NULL;
         if (http_request_of(x)->head->te_trailers) {
-            http_trailer(x, str_c(g->header_cost), nano_format(c->charge, text));
+            http_trailer(x, str_c(g->header_cost), nano_format(call_paid(c), text));
             http_trailer(x, str_c(g->header_credits),
                          nano_format(ledger_balance(c->hold.wallet), text));
         }

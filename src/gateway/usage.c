@@ -94,6 +94,28 @@ void usage_rewrite(struct str usage, struct nano charge, struct buf *out)
     buf_byte(out, '}');
 }
 
+void usage_say_paid(const struct call *c, struct buf *b, size_t at, struct str opening)
+{
+    struct buf whole, paid;
+    struct str before = str_upto(buf_str(b), at);
+    buf_init(&whole, b->n + opening.n + 64);
+    buf_init(&paid, b->n + 64);
+    buf_add(&whole, opening);
+    buf_add(&whole, str_from(buf_str(b), at));
+    struct str object = buf_str(&whole), usage = json_get(object, STR("usage"));
+    if (json_type_of(usage) == JSON_OBJECT) {
+        size_t from = (size_t)(usage.p - object.p);
+        buf_add(&paid, before);
+        buf_add(&paid, str_of(object.p + opening.n, from - opening.n));
+        usage_rewrite(usage, call_paid(c), &paid);
+        buf_add(&paid, str_from(object, from + usage.n));
+        buf_reset(b);
+        buf_add(b, buf_str(&paid));
+    }
+    buf_fini(&whole);
+    buf_fini(&paid);
+}
+
 static void own_count(struct call *c)
 {
     struct call_answer *a = &c->ans;

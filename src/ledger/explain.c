@@ -205,9 +205,9 @@ enum err ledger_explain(struct ledger *ledger, struct store_conn *conn, struct i
 enum err ledger_call_charged(struct store_conn *conn, struct id call, struct nano *ret_charge)
 {
     struct store_query *q = NULL;
-    struct id revenue = model_house_id(HOUSE_REVENUE);
-    enum err e = store_start(conn, SQL_LEDGER_CALL_CHARGED, &q, "bb", id_bytes(&call),
-                             id_bytes(&revenue));
+    struct id revenue = model_house_id(HOUSE_REVENUE), lost = model_house_id(HOUSE_WRITE_OFF);
+    enum err e = store_start(conn, SQL_LEDGER_CALL_CHARGED, &q, "bbb", id_bytes(&call),
+                             id_bytes(&revenue), id_bytes(&lost));
     if (e == OK)
         e = store_step(q);
     if (e == OK)

@@ -42,8 +42,8 @@ struct ledger_projector {
     void *arg;
 };
 
-/* What the transfers say that a settled call was charged, written off parts included (before
- * refunds); 0 for one that is not there. By a reader. */
+/* What the transfers say that a wallet paid for a settled call (before refunds), without what was
+ * written off; 0 for one that is not there. By a reader. */
 MUST enum err ledger_call_charged(struct store_conn *conn, struct id call, struct nano *ret_charge);
 
 /* Who wants to know that a wallet's credit was changed by a grant, a lot that was taken back or

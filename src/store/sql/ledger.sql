@@ -109,7 +109,7 @@ SELECT account, CAST(sum(amount) AS bigint) FROM (
 -- What was posted as a call's charge.
 -- name: LEDGER_CALL_CHARGED
 SELECT CAST(COALESCE(sum(amount), 0) AS bigint) FROM ledger_transfer
-WHERE group_id = $1 AND credit = $2;
+WHERE group_id = $1 AND credit = $2 AND debit <> $3;
 
 -- name: LEDGER_LOTS_OF
 SELECT id, kind, amount, remaining, priority, granted_at, expires_at, source, reason

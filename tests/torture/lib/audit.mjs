@@ -32,6 +32,8 @@ export async function usageLines(house) {
     const line = Object.fromEntries(USAGE.map((name, i) => [name, row[i]]));
     for (const name of ['input_tokens', 'output_tokens', 'charge']) line[name] = BigInt(line[name]);
     Object.assign(line, unpack(line.detail));
+    line.paid = line.charge; // what the wallet paid; the rest of the charge was written off
+    line.charge += line.written_off;
     line.unresolved = line.unresolved === '1';
     line.basis = BASIS[line.basis];
     return [line.id, line];
@@ -92,8 +94,8 @@ async function judgeTransfers(house, lines, wrong) {
     if (by !== back || by !== 0n) sums.set(group, (sums.get(group) ?? 0n) + by - back);
   }
   for (const line of lines.values())
-    if ((sums.get(line.id) ?? 0n) !== line.charge - line.written_off)
-      wrong.push(`${line.id}: the line says ${usd(line.charge)}, transfers ${usd(sums.get(line.id) ?? 0n)}`);
+    if ((sums.get(line.id) ?? 0n) !== line.paid)
+      wrong.push(`${line.id}: the line says ${usd(line.paid)}, transfers ${usd(sums.get(line.id) ?? 0n)}`);
   let granted = 0n;
   for (const [group, sum] of sums)
     if (!lines.has(group)) {
@@ -106,7 +108,7 @@ async function judgeTransfers(house, lines, wrong) {
 async function judgeBalances(house, lines, wrong) {
   const spent = new Map();
   for (const line of lines.values())
-    spent.set(line.team, (spent.get(line.team) ?? 0n) + line.charge - line.written_off);
+    spent.set(line.team, (spent.get(line.team) ?? 0n) + line.paid);
   const balances = new Map((await house.sql('SELECT id, balance FROM ledger_account')).map(([id, b]) => [id, BigInt(b)]));
   let all = 0n;
   for (const [id] of await house.sql('SELECT id FROM ledger_account WHERE kind <> 1')) all += balances.get(id);
@@ -130,7 +132,7 @@ async function judgeBalances(house, lines, wrong) {
 async function judgeCaps(house, lines, wrong) {
   const spent = new Map();
   for (const line of lines.values())
-    spent.set(line.key_id, (spent.get(line.key_id) ?? 0n) + line.charge - line.written_off);
+    spent.set(line.key_id, (spent.get(line.key_id) ?? 0n) + line.paid);
   const counted = new Map(await house.sql('SELECT id, balance FROM ledger_account WHERE kind = 1'));
   for (const [key, cap] of await house.sql('SELECT id, cap_id FROM api_key WHERE cap_id IS NOT NULL')) {
     const want = spent.get(idBytes(key)) ?? 0n;
@@ -150,8 +152,8 @@ function judgeSeen(seen, lines, { lossy, asked }, wrong) {
         if (!lossy(r)) wrong.push(`${r.id} (${r.model}): answered in full, and not in the ledger`);
       } else if (line.unresolved) {
         if (!asked(r)) wrong.push(`${r.id} (${r.model}): answered in full, yet its outcome is called unknown`);
-      } else if (r.cost !== undefined && nano(r.cost) !== line.charge && !asked(r)) {
-        wrong.push(`${r.id} (${r.model}): the client was told ${r.cost}, charged ${usd(line.charge)}`);
+      } else if (r.cost !== undefined && nano(r.cost) !== line.paid && !asked(r)) {
+        wrong.push(`${r.id} (${r.model}): the client was told ${r.cost}, the wallet paid ${usd(line.paid)}`);
       }
     }
     if (r.refused && line) wrong.push(`${r.id}: refused with ${r.status} ${r.code}, yet it has a usage line`);

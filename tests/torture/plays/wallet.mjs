@@ -86,7 +86,7 @@ export async function greedy(t, run, { capped = false, overrun = false, kills = 
   await settle(house);
   const a = await audit(house, sandbox, { seen: load.seen });
   let charged = 0n;
-  for (const line of a.map.values()) charged += line.charge - line.written_off;
+  for (const line of a.map.values()) charged += line.paid;
   must(charged > 0n, 'nothing was charged at all');
   must(charged <= limit, `${usd(charged)} charged of $0.01`);
   const off = [...a.map.values()].filter((l) => l.written_off !== 0n).length;
