@@ -5,6 +5,7 @@ import { canary } from './plays/canary.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
 import { keyAndDeath, keyAndProvider } from './plays/jobs.mjs';
 import { killed, whileUpstreamHangs } from './plays/kill.mjs';
+import { sold } from './plays/money.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
 import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
 import { drained, greedy } from './plays/wallet.mjs';
@@ -62,6 +63,11 @@ async function list() {
   await play('k: death at the n-th commit and statement while a key is made upstream', keyAndDeath, { some: 6 });
   if (full) await play('k: the same, PostgreSQL', onPostgres(keyAndDeath), { some: 12 });
   await play('k: a provider that times out after the work, fails, refuses', keyAndProvider);
+  for (const [place, last, step] of [['commit-before', 150, 1], ['commit-after', 150, 1], ['write', 700, 5]]) {
+    await play(`l: death at ${place} while credit is sold`, sold, { place, last, step, some: 3 });
+    if (full) await play(`l: death at ${place} while credit is sold, PostgreSQL`, sold, { place, last, some: 20, postgres: true });
+  }
+  if (!full) await play('l: death at a statement while credit is sold, PostgreSQL', sold, { place: 'write', last: 500, some: 2, postgres: true });
   if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
 }
 
@@ -81,6 +87,7 @@ async function soak(seconds) {
       ['overlap', loose, { durability: 'overlap', n: 5 }],
       ['relaxed', loose, { durability: 'relaxed', n: 5 }],
       ['death at a commit or statement', places, { most: { 'commit-before': 45, 'commit-after': 45, write: 160 }, some: 3 }],
+      ['death at a statement while credit is sold', sold, { place: 'write', last: 700, some: 5 }],
       ['death at an allocation', allocations, { most: 600, some: 3 }],
     ]);
     await play(`${i}: ${name}`, fn, how);

@@ -22,6 +22,7 @@ function launch(program, args, log, pattern, env = {}) {
   children.add(child);
   child.on('exit', () => children.delete(child));
   let text = '';
+  child.said = () => text;
   const ready = new Promise((done, failed) => {
     child.stdout.on('data', (data) => {
       text += data;
@@ -122,6 +123,11 @@ export class House {
       (await fetch(`${this.url}/ready`).then((r) => r.status, () => 0)) === 200 ||
       child.exitCode !== null || child.signalCode !== null);
     this.starts.push(performance.now() - began);
+  }
+
+  // What `pattern` finds in what it tells on its standard output.
+  async said(pattern) {
+    return (await until(String(pattern), 5000, () => pattern.exec(this.child.said())))[1];
   }
 
   async kill(signal = 'SIGKILL') {

@@ -1,0 +1,288 @@
+// Credit is bought, spent, refunded, disputed and buys itself, and the house dies in the middle of it.
+// Afterwards its books are held against what the sandbox's Stripe says of itself: each paid intent
+// credited once, each refund and dispute taken back once, each outside write done once.
+import { join } from 'node:path';
+import { ended, nano, pause, usd } from '../lib/base.mjs';
+import { House, startSandbox } from '../lib/house.mjs';
+import { must } from '../lib/tap.mjs';
+import { database } from './store.mjs';
+
+const SECRET = 'whsec_torture', EMAIL = 'seller@example.com', PASSWORD = 'a horse that is correct enough';
+const CENT = 10000000n; // nano-dollars
+
+class Died extends Error {}
+
+const config = (sandbox) => ({
+  stripe: { secret_key: 'sk_test_torture', webhook_secrets: SECRET, api_url: `${sandbox.url}/stripe`, reconcile_every: '12h' },
+  server: { public_url: 'http://127.0.0.1:8787' }, // the same behind every port: it is in what is asked of Stripe
+  login: { password_memory: '64K' },
+  credit: { intro: 0 },
+});
+
+// What Stripe itself says, cents.
+function stripeOf(sandbox) {
+  const api = async (path, form, key) => {
+    const r = await fetch(`${sandbox.url}/stripe/v1/${path}`, { method: form ? 'POST' : 'GET', body: form && new URLSearchParams(form),
+      headers: { authorization: 'Bearer sk_test_torture', ...(key ? { 'idempotency-key': key } : {}) } });
+    return r.json();
+  };
+  return {
+    api,
+    all: async (what) => (await api(`${what}?limit=100`)).data,
+    control: async (what, body = {}) => {
+      const r = await fetch(`${sandbox.url}/sandbox/stripe/${what}`, { method: 'POST', body: JSON.stringify(body) });
+      must(r.status === 200, `sandbox: ${what}: ${r.status}`);
+    },
+    waiting: async () => (await (await fetch(`${sandbox.url}/sandbox/stripe`)).json()).waiting,
+    click: (session, how) => fetch(`${sandbox.url}/stripe/checkout/${session}/${how}`, { method: 'POST', redirect: 'manual' }),
+  };
+}
+
+// One person who sells and buys. Each step is repeated after a death until it is confirmed.
+class Life {
+  constructor(house, sandbox) {
+    Object.assign(this, { house, stripe: stripeOf(sandbox), at: 0, pays: {} });
+    this.steps = [
+      () => this.buy('first', '25'),
+      () => this.refundHere('first', '5'),
+      () => this.buy('second', '10'),
+      () => this.topUpItself(),
+      () => this.refundThere('second', 300),
+      () => this.dispute('second', 'open'),
+      () => this.dispute('second', 'won'),
+      () => this.spend(3),
+      () => this.buy('third', '5', 'bank'),
+      () => this.once('third', 'bank_paid', () => this.stripe.control(`session/${this.pays.third.session}`, { phase: 'bank_paid' })),
+      () => this.paid('third'),
+      () => this.dispute('third', 'open'),
+      () => this.dispute('third', 'lost'),
+      () => this.refundThere('first', 2000), // more than is left of it
+    ];
+  }
+
+  isOver() {
+    const c = this.house.child;
+    return c.exitCode !== null || c.signalCode !== null;
+  }
+
+  // Asks until it is answered; a house that is gone may be noticed a little later.
+  async ask(method, path, body, key) {
+    for (let i = 0; i < 40; i++) {
+      const r = await fetch(this.house.url + path, { method, body: body && JSON.stringify(body), headers: {
+        authorization: `Bearer ${this.token}`, 'content-type': 'application/json', ...(key ? { 'idempotency-key': key } : {}) } })
+        .then(async (x) => ({ status: x.status, json: await x.json().catch(() => null) }), () => null);
+      if (r && r.status < 500 && r.json?.error?.code !== 'in_progress') return r;
+      await Promise.race([ended(this.house.child), pause(50)]);
+      if (this.isOver()) throw new Died(path);
+    }
+    throw new Error(`${method} ${path} is never answered`);
+  }
+
+  async until(what, look) {
+    let last;
+    for (const end = Date.now() + 30000; ;) {
+      last = await look();
+      if (last === true) return;
+      if (this.isOver()) throw new Died(what);
+      must(Date.now() < end, `${what}: not within 30 s: ${JSON.stringify(last)}`);
+      await pause(20);
+    }
+  }
+
+  // What is done at the sandbox is done once: it does not die.
+  async once(name, what, fn) {
+    const done = (this.done ??= new Set());
+    if (done.has(`${name} ${what}`)) return;
+    await fn();
+    done.add(`${name} ${what}`);
+  }
+
+  async buy(name, amount, how = 'pay') {
+    const r = await this.ask('POST', '/api/billing/checkout', { amount }, `buy ${name}`);
+    must(r.status === 201, `checkout: ${r.status} ${JSON.stringify(r.json)}`);
+    this.pays[name] = { id: r.json.id, session: r.json.session_id, amount };
+    await this.once(name, how, () => this.stripe.click(r.json.session_id, how));
+    if (how === 'pay') await this.paid(name);
+  }
+
+  paid(name) {
+    return this.until(`payment ${name}`, async () => {
+      const { json } = await this.ask('GET', `/api/billing/payments/${this.pays[name].id}`);
+      this.pays[name].seen = true;
+      return json.status !== 'pending' || json;
+    });
+  }
+
+  intent = async (name) => (await this.stripe.all('payment_intents')).find((i) => i.metadata.payment_id === this.pays[name].id).id;
+
+  async refundHere(name, amount) {
+    const r = await this.ask('POST', `/api/admin/payments/${this.pays[name].id}/refund`, { amount }, `refund ${name}`);
+    must(r.status === 202, `refund: ${r.status} ${JSON.stringify(r.json)}`);
+  }
+
+  async refundThere(name, amount) {
+    await this.stripe.api('refunds', { payment_intent: await this.intent(name), amount }, `there ${name} ${amount}`);
+  }
+
+  async dispute(name, phase) {
+    await this.once(name, phase, async () => this.stripe.control(`dispute/${await this.intent(name)}`, { phase }));
+  }
+
+  // A threshold that is never reached and a cap of one: it happens once.
+  async topUpItself() {
+    const r = await this.ask('PATCH', '/api/billing/auto-topup', { enabled: true, threshold: '1000', amount: '15', monthly_cap: '15' });
+    must(r.status === 200, `auto-topup: ${r.status} ${JSON.stringify(r.json)}`);
+    await this.until('the credit that buys itself', async () => {
+      await this.kick('auto_topup_look');
+      const { json } = await this.ask('GET', '/api/billing/auto-topup');
+      return (json.spent_this_month === '15' && !json.in_flight) || json;
+    });
+  }
+
+  async kick(kind, state = '') {
+    for (const job of (await this.ask('GET', `/api/admin/jobs?kind=${kind}${state}`)).json.data)
+      await this.ask('POST', `/api/admin/jobs/${job.id}/retry`);
+  }
+
+  async spend(n) {
+    const body = JSON.stringify({ model: 'sandbox/echo', messages: [{ role: 'user', content: 'x' }] });
+    for (let i = 0; i < n; i++) {
+      const r = await fetch(`${this.house.url}/v1/chat/completions`, { method: 'POST', body,
+        headers: { authorization: `Bearer ${this.key}`, 'content-type': 'application/json' } }).then((x) => x.text(), () => null);
+      if (r === null && await this.dies()) throw new Died('spend');
+    }
+  }
+
+  async dies() {
+    await Promise.race([ended(this.house.child), pause(300)]);
+    return this.isOver();
+  }
+
+  // Sessions outlive deaths.
+  async begin() {
+    const { house } = this;
+    await house.start();
+    const link = await house.said(/setup\?token=(\S+)/);
+    const post = async (path, body) => (await fetch(house.url + path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })).json();
+    await post('/api/auth/setup', { token: link, email: EMAIL, password: PASSWORD });
+    this.token = (await post('/api/auth/login', { email: EMAIL, password: PASSWORD, transport: 'token' })).token;
+    must(this.token, 'the seller cannot sign in');
+    this.key = (await house.cli('admin', 'key', 'create', '--user', EMAIL, '--name', 'spends')).api_key;
+    await house.cli('admin', 'provider', 'add', 'or', '--kind', 'openrouter', '--base-url', `${house.sandboxUrl}/api/v1`, '--api-key', 'sk-or-1');
+    await house.cli('admin', 'route', 'add', '--model', '*', '--provider', 'or');
+    await house.cli('admin', 'price', 'set', '--model', 'sandbox/*', '--input', '0', '--output', '0', '--request', '2.5');
+    await house.stop();
+  }
+
+  async open(fault) {
+    await this.house.start({ fault });
+    await this.stripe.control('settings', { webhook: `${this.house.url}/api/stripe/webhook`, secret: SECRET, duplicate_percent: 30, reorder_percent: 20 });
+  }
+
+  async live() {
+    try {
+      for (; this.at < this.steps.length; this.at++) await this.steps[this.at]();
+      await this.rest();
+      return true;
+    } catch (e) {
+      if (!(e instanceof Died)) throw e;
+      return false;
+    }
+  }
+
+  // Everything was told and worked on.
+  rest() {
+    return this.until('rest', async () => {
+      await this.kick('stripe_refund', '&state=retrying');
+      await this.kick('stripe_event', '&state=retrying');
+      const [[open]] = await this.house.sql("SELECT count(*) FROM stripe_event WHERE state = 'stored'");
+      const jobs = await this.house.sql("SELECT kind, state FROM job_run WHERE kind IN ('stripe_event', 'stripe_refund', 'auto_topup') AND state <> 'done'");
+      const waiting = await this.stripe.waiting();
+      return (open === '0' && jobs.length === 0 && waiting === 0) || { open, jobs, waiting };
+    });
+  }
+
+  async audit() {
+    const { house, stripe } = this, wrong = [];
+    const intents = (await stripe.all('payment_intents')).filter((i) => i.status === 'succeeded');
+    const refunds = (await stripe.all('refunds')).filter((r) => r.status === 'succeeded');
+    const disputes = (await stripe.all('disputes')).filter((d) => d.status !== 'won');
+    const orders = await house.sql('SELECT id, kind, status, payment_intent, owed FROM stripe_transactions');
+    // What went into a payment's lots, and what left them by another way than a call's charge.
+    const moves = [...await house.sql('SELECT s.payment_id, t.amount FROM stripe_lot s JOIN ledger_transfer t ON t.credit = s.lot_id'),
+      ...await house.sql("SELECT s.payment_id, -t.amount FROM stripe_lot s JOIN ledger_transfer t ON t.debit = s.lot_id WHERE t.reason <> 'charge'")];
+    let want = 0n, owed = 0n;
+    for (const i of intents) {
+      const order = orders.find(([id]) => id === i.metadata.payment_id);
+      const back = [...refunds, ...disputes].filter((r) => r.payment_intent === i.id).reduce((sum, r) => sum + BigInt(r.amount), 0n);
+      const net = BigInt(i.amount) - (back < BigInt(i.amount) ? back : BigInt(i.amount));
+      want += net * CENT;
+      if (!order || order[3] !== i.id) { wrong.push(`${i.id} was paid for ${i.metadata.payment_id}, which is ${order}`); continue; }
+      owed += BigInt(order[4]);
+      const left = moves.filter(([id]) => id === order[0]).reduce((sum, [, amount]) => sum + BigInt(amount), 0n);
+      if (left - BigInt(order[4]) !== net * CENT)
+        wrong.push(`${order[0]} (${order[2]}): its lots got ${usd(left)}, ${usd(BigInt(order[4]))} is owed; Stripe has ${net} cents of it`);
+    }
+    for (const kind of ['topup', 'auto_topup']) {
+      const ours = orders.filter((o) => o[1] === kind && ['completed', 'refunded', 'disputed'].includes(o[2])).length;
+      const theirs = intents.filter((i) => orders.some((o) => o[0] === i.metadata.payment_id && o[1] === kind)).length;
+      if (ours !== (kind === 'topup' ? 3 : 1) || theirs !== ours) wrong.push(`${ours} of ${kind}, ${theirs} at Stripe`);
+    }
+    if (intents.length !== 4 || refunds.length !== 3) wrong.push(`Stripe has ${intents.length} payments and ${refunds.length} refunds, not 4 and 3`);
+    const usage = await (await fetch(`${house.url}/me/usage`, { headers: { authorization: `Bearer ${this.key}` } })).json();
+    const balance = nano(String(usage.balance)), spent = nano(String(usage.total_cost));
+    if (balance - owed !== want - spent) wrong.push(`a balance of ${usd(balance)}, ${usd(owed)} owed, ${usd(spent)} spent; Stripe has ${usd(want)}`);
+    const verdict = JSON.parse((await house.verb(['ledger', 'verify'])).out);
+    if (verdict.ok !== true) wrong.push(JSON.stringify(verdict));
+    must(wrong.length === 0, `findings:\n${wrong.join('\n')}`);
+  }
+}
+
+// One life with a death in it; true when it came to its end without.
+async function once(dir, run, fault, postgres) {
+  const sandbox = await startSandbox(`${dir}/..`, run.rng.between(1, 1e6));
+  const house = new House(dir, { postgres: postgres ? await database() : undefined, config: config(sandbox) });
+  house.sandboxUrl = sandbox.url;
+  const life = new Life(house, sandbox);
+  let survived = false;
+  try {
+    await life.begin();
+    try {
+      await life.open(fault);
+      survived = await life.live();
+    } catch (e) {
+      if (!e.early && !(await life.dies())) throw e;
+    }
+    if (survived) survived = (await house.kill('SIGTERM')).code === 0;
+    if (!survived) must((await ended(house.child)).signal === 'SIGKILL', `it ended with ${house.child.signalCode ?? house.child.exitCode}: ${house.lastWords()}`);
+    if (!survived) house.kills++;
+    await life.open();
+    must(await life.live(), `the house without faults ended: ${house.lastWords()}`);
+    await life.audit();
+    await house.stop();
+    house.remove();
+    run.count(house, { served: 0 });
+    return survived;
+  } catch (e) {
+    e.message = `${fault}: ${e.message}`;
+    throw e;
+  } finally {
+    await house.kill();
+    await sandbox.stop();
+  }
+}
+
+// At the place's n-th passing, n = 1, 2, 3, … (or in steps) until it is not reached any more (full);
+// else at some of them.
+export async function sold(t, run, { place, last, step = 1, some, postgres = false }) {
+  let over = Infinity, deaths = 0, tried = 0;
+  const lives = run.full && !postgres ? Math.ceil(last / step) : some;
+  for (let i = 0; i < lives; i++) {
+    const n = run.full && !postgres ? i * step + run.rng.between(1, step) : run.rng.between(1, last);
+    if (n > over) continue;
+    tried++;
+    if (await once(join(t.dir, String(n)), run, `${place}:${n}`, postgres)) over = n;
+    else deaths++;
+  }
+  return `${tried} lives, ${deaths} deaths${over < Infinity ? `; ${over} is not reached` : ''}`;
+}
