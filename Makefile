@@ -279,9 +279,11 @@ test:
 	@+$(MAKE) --no-print-directory suites
 
 san:
-	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=asan SUITES="unit fuzz-replay scenarios" suites
+	@tools/deps test
+	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/san SAN=asan SUITES="unit fuzz-replay scenarios clients" suites
 tsan:
-	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=tsan SUITES="unit scenarios" suites
+	@tools/deps test
+	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=tsan SUITES="unit scenarios clients" suites
 
 run:
 	@tools/deps run
@@ -331,7 +333,7 @@ help:
 #: make soak S=3600            load and kills for S seconds, then 10,000 lives of payments
 #: make bench                  the scorecard against nginx
 #: make bench-console          what the console waits for, with ten million calls
-#: make san, make tsan         the suites under ASan+UBSan, under TSan
+#: make san, make tsan         units, plays and clients under ASan+UBSan, under TSan
 #: make lint                   clang, clang-format, clang-tidy
 #: make tidy                   the house's rules
 #: make format                 clang-format, in place
