@@ -84,6 +84,29 @@ const struct identity_oidc_provider *identity_oidc_provider_of(const struct iden
     return NULL;
 }
 
+static bool list_has(struct str list, struct str one)
+{
+    while (list.n != 0)
+        if (str_eq(str_trim(str_cut(&list, ',')), one))
+            return one.n != 0;
+    return false;
+}
+
+const struct identity_oidc_provider *identity_oidc_provider_by_issuer(const struct identity_oidc *o,
+                                                                      struct str issuer)
+{
+    for (size_t i = 0; i < o->options.providers_n; i++)
+        if (str_eq(str_c(o->options.providers[i].issuer), issuer))
+            return &o->options.providers[i];
+    return NULL;
+}
+
+bool identity_oidc_lets_in(const struct identity_oidc *o, struct str issuer)
+{
+    return identity_oidc_provider_by_issuer(o, issuer) != NULL ||
+           list_has(str_c(o->options.jwt_issuers), issuer);
+}
+
 /* ---------------------------------------------------------------- going */
 
 static void make_secret(char text[IDENTITY_OIDC_SECRET_MAX])
@@ -401,14 +424,6 @@ enum err identity_oidc_end(struct identity_oidc *o, const struct identity_oidc_f
 
 /* ---------------------------------------------------------------- bearers */
 
-static bool list_has(struct str list, struct str one)
-{
-    while (list.n != 0)
-        if (str_eq(str_trim(str_cut(&list, ',')), one))
-            return one.n != 0;
-    return false;
-}
-
 enum err identity_oidc_bearer(struct identity_oidc *o, struct str token, int64_t now_us,
                               struct arena *a, struct identity_oidc_who *ret)
 {
@@ -464,6 +479,49 @@ enum err identity_oidc_link_in(struct store_conn *conn, const struct identity_oi
         return e;
     e = identity_oidc_user(conn, who, &owner);
     return e == OK && !id_eq(owner, user) ? ERR_CONFLICT : e;
+}
+
+static struct id row_id(struct str issuer, struct str subject)
+{
+    uint8_t hash[CRYPTO_HASH_LEN];
+    struct id id;
+    struct crypto_hasher *h = crypto_hasher_new();
+    crypto_hasher_start(h);
+    crypto_hasher_add(h, issuer);
+    crypto_hasher_add(h, STR("\n"));
+    crypto_hasher_add(h, subject);
+    crypto_hasher_end(h, hash);
+    crypto_hasher_free(&h);
+    memcpy(id.b, hash, sizeof(id.b));
+    return id;
+}
+
+enum err identity_oidc_list(struct store_conn *conn, struct id user, identity_oidc_row_f fn,
+                            void *arg)
+{
+    char text[ID_TEXT_MAX];
+    struct store_query *q = NULL;
+    enum err e = store_start(conn, SQL_OIDC_LIST, &q, "t", id_text("usr_", user, text));
+    while (e == OK && (e = store_step(q)) == OK) {
+        struct identity_oidc_row row = {.issuer = store_str(q, 0),
+                                        .subject = store_str(q, 1),
+                                        .email = store_str(q, 2),
+                                        .linked_us = store_i64(q, 3)};
+        row.id = row_id(row.issuer, row.subject);
+        fn(arg, &row);
+    }
+    store_finish(&q);
+    return e == ERR_END ? OK : e;
+}
+
+enum err identity_oidc_unlink_in(struct store_conn *conn, struct id user,
+                                 const struct identity_oidc_row *row)
+{
+    char text[ID_TEXT_MAX];
+    int64_t gone = 0;
+    enum err e = store_run(conn, SQL_OIDC_UNLINK, &gone, "ttt", row->issuer, row->subject,
+                           id_text("usr_", user, text));
+    return e == OK && gone == 0 ? ERR_NOT_FOUND : e;
 }
 
 enum err identity_oidc_forget_in(struct store_conn *conn, struct id user)

@@ -80,6 +80,23 @@ MUST enum err identity_oidc_user(struct store_conn *conn, const struct identity_
 /* From now on this identity is the user's. CONFLICT when it is somebody else's. */
 MUST enum err identity_oidc_link_in(struct store_conn *conn, const struct identity_oidc_who *who,
                                     struct id user, int64_t wall_us);
+/* Can somebody with an identity of this issuer still be let in here? */
+bool identity_oidc_lets_in(const struct identity_oidc *oidc, struct str issuer);
+/* NULL: none of those that browsers are sent to. */
+const struct identity_oidc_provider *identity_oidc_provider_by_issuer(
+    const struct identity_oidc *oidc, struct str issuer);
+struct identity_oidc_row {
+    struct id id; /* made of issuer and subject: the same wherever they are linked */
+    struct str issuer, subject, email;
+    int64_t linked_us;
+};
+typedef void (*identity_oidc_row_f)(void *arg, const struct identity_oidc_row *row);
+/* The user's, the oldest first. */
+MUST enum err identity_oidc_list(struct store_conn *conn, struct id user, identity_oidc_row_f fn,
+                                 void *arg);
+/* NOT_FOUND unless it is the user's. */
+MUST enum err identity_oidc_unlink_in(struct store_conn *conn, struct id user,
+                                      const struct identity_oidc_row *row);
 /* The user has gone. */
 MUST enum err identity_oidc_forget_in(struct store_conn *conn, struct id user);
 

@@ -55,6 +55,11 @@
     MAIL(IDENTITY_LINKED, "identity_linked", "Another way to sign in", "Another way to sign in",   \
          "Your account at {brand} can now be signed in to by way of {name}.",                      \
          "Look at your account", MAIL_ALARM)                                                       \
+    MAIL(IDENTITY_UNLINKED, "identity_unlinked", "A way to sign in was removed",                   \
+         "A way to sign in was removed",                                                           \
+         "Your account at {brand} can no longer be signed in to by way of {name}. Other sessions " \
+         "have been signed out.",                                                                  \
+         "Look at your account", MAIL_ALARM)                                                       \
     MAIL(INVITATION, "invitation", "{inviter} invites you to {team}", "Join {team}",               \
          "{inviter} invites you to the team {team} at {brand}, as {role}.\n"                       \
          "The invitation is good for {days} days.",                                                \

@@ -68,6 +68,10 @@
           "where one is signed in")                                                                \
     ROUTE(AUTH_SESSION_END, "DELETE", "/api/auth/sessions/{id}", ASK, control_auth_session_end, 0, \
           SELF, "signs one out")                                                                   \
+    ROUTE(AUTH_IDENTITIES, "GET", "/api/auth/identities", ASK, control_identities_list, 0, SELF,   \
+          "accounts elsewhere that one signs in with")                                             \
+    ROUTE(AUTH_IDENTITY_END, "DELETE", "/api/auth/identities/{id}", ASK, control_identity_end,     \
+          16384, SELF, "disconnects one")                                                          \
     ROUTE(TOTP_START, "POST", "/api/auth/totp/start", ASK, control_totp_start, 16384, SELF,        \
           "a secret for an app")                                                                   \
     ROUTE(TOTP_CONFIRM, "POST", "/api/auth/totp/confirm", ASK, control_totp_confirm, 16384, SELF,  \

@@ -3,12 +3,17 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
+import { Hub } from '../clients/lib/hub.mjs';
 import { totp } from '../clients/lib/people.mjs';
+import { until } from '../clients/lib/house.mjs';
 import { open, Visitor } from './lib/visitor.mjs';
 
-let all;
-before(async () => { all = await open(); });
-after(async () => { await all?.close(); });
+let all, hub;
+before(async () => {
+  hub = await Hub.start();
+  all = await open({ config: ['[github]', 'client_id = hub', 'client_secret = PLANTED-hub-secret', `url = ${hub.url}`, `api_url = ${hub.url}/api`] });
+});
+after(async () => { await all?.close(); await hub?.stop(); });
 
 const client = (key) => new OpenAI({ apiKey: key, baseURL: `${all.house.url}/v1`, maxRetries: 0 });
 const say = (key) => client(key).chat.completions.create({ model: 'sandbox/echo', messages: [{ role: 'user', content: 'Hello there' }] });
@@ -196,6 +201,37 @@ test('two-factor codes: turned on, asked for, replaced by a recovery code', asyn
   await again.page.waitForURL(/\/sign-in/);
   await again.leave();
   await grace.leave();
+});
+
+test('another account is connected, lets one in, and is let go', async () => {
+  const joan = await Visitor.at(all);
+  await joan.comeIn();
+  hub.user = { id: 42, login: 'joan', name: 'Joan' };
+  hub.emails = [{ email: joan.email, verified: true, primary: true }];
+  await joan.go('/security');
+  await joan.sees('None is connected');
+  await joan.page.getByRole('link', { name: 'Connect GitHub' }).click();
+  const row = joan.page.getByRole('row', { name: /GitHub/ });
+  await row.waitFor();
+  assert.equal(await joan.page.getByRole('link', { name: 'Connect GitHub' }).count(), 0);
+  await joan.check('security-connected');
+  const again = await Visitor.at(all, joan.email);
+  await again.go('/sign-in');
+  await again.page.getByRole('link', { name: /GitHub/ }).click();
+  await again.heading(/Home|Hello/);
+  await row.getByRole('button', { name: 'Disconnect' }).click();
+  await joan.fill('Your password', 'not that one', joan.dialog());
+  await joan.click('Disconnect', joan.dialog());
+  await joan.dialog().getByText('The password is wrong.').waitFor();
+  await joan.fill('Your password', joan.password, joan.dialog());
+  await until('it to be let go', async () => {
+    await joan.click('Disconnect', joan.dialog()).catch(() => {});
+    return (await joan.page.getByText('None is connected').count()) === 1;
+  });
+  await again.go('/keys');
+  await again.page.waitForURL(/\/sign-in/);
+  await again.leave();
+  await joan.leave();
 });
 
 test('a device is let in, and its key is in the list', async () => {

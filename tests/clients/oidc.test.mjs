@@ -1,10 +1,12 @@
 // Signing in elsewhere: OpenID Connect against a certified issuer, GitHub's way, and tokens of issuers
-// as bearers. exercises: GET /api/auth/oidc/{provider}/start, GET /api/auth/oidc/{provider}/callback
+// as bearers. exercises: GET /api/auth/oidc/{provider}/start, GET /api/auth/oidc/{provider}/callback,
+// GET /api/auth/identities, DELETE /api/auth/identities/{id}
 import { test, before, after, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import { House, until } from './lib/house.mjs';
 import { Person, QUICK, totp } from './lib/people.mjs';
-import { Certified, Hub } from './lib/issuers.mjs';
+import { Hub } from './lib/hub.mjs';
+import { Certified } from './lib/issuers.mjs';
 import { Signer, key, now } from './lib/signer.mjs';
 
 let house, issuer, hub, signer, liar;
@@ -126,6 +128,69 @@ describe('a certified issuer', () => {
     const id = (await thief.me()).user.id;
     assert.equal(await go(thief, 'oidc'), '/keys'); // without asking to link it is a sign-in
     assert.notEqual((await thief.me()).user.id, id);
+  });
+
+  test('what is connected is listed, and let go: with the password, but never the last way in', async () => {
+    const list = async (x) => (await x.get('/api/auth/identities')).json.data;
+    const refused = (got, status, code) => assert.deepEqual([got.status, got.json?.error.code], [status, code], got.text);
+    people.una = { email: 'una@elsewhere.example.com', email_verified: true };
+    issuer.who = 'una';
+    const p = await someone().signUp();
+    assert.deepEqual(await list(p), []);
+    assert.equal(await link(p, 'oidc'), '/keys');
+    const [one, ...more] = await list(p);
+    assert.equal(more.length, 0);
+    assert.match(one.id, /^idn_[0-9A-Z]{26}$/);
+    assert.deepEqual([one.provider, one.name, one.issuer, one.email, one.removable], ['oidc', 'Acme SSO', issuer.url, people.una.email, true]);
+    const at = `/api/auth/identities/${one.id}`, b = someone();
+    assert.equal(await go(b, 'oidc'), '/keys');
+    refused(await p.del(at, {}), 401, 'invalid_credentials');
+    refused(await p.del(at, { password: 'wrong' }), 401, 'invalid_credentials');
+    refused(await (await someone().signUp()).del(at, { password: p.password }), 401, 'invalid_credentials');
+    const other = await someone().signUp();
+    refused(await other.del(at, { password: other.password }), 404, 'not_found');
+    refused(await p.del('/api/auth/identities/idn_x', { password: p.password }), 404, 'not_found');
+    await until('the brake to let go', async () => (await p.del(at, { password: p.password })).status === 204);
+    assert.deepEqual(await list(p), []);
+    assert.ok((await p.mail('/security')).text.includes('no longer be signed in to by way of Acme SSO'));
+    refused(await b.get('/api/me'), 401, 'session_expired');
+    refused(await p.del(at, { password: p.password }), 404, 'not_found');
+    const stranger = someone(); // who comes that way now is somebody else
+    assert.equal(await go(stranger, 'oidc'), '/keys');
+    const me = await stranger.me();
+    assert.notEqual(me.user.id, p.id);
+    const [only] = await list(stranger);
+    assert.equal(only.removable, false);
+    refused(await stranger.del(`/api/auth/identities/${only.id}`, {}), 409, 'conflict');
+    // Two of them, and no password: whoever has just signed in may.
+    hub.user = { id: 815, login: 'una', name: 'Una' };
+    hub.emails = [{ email: people.una.email, verified: true, primary: true }];
+    assert.equal(await link(stranger, 'github'), '/keys');
+    assert.deepEqual((await list(stranger)).map((x) => [x.provider, x.removable]), [['oidc', true], ['github', true]]);
+    house.sql(`UPDATE session SET created_us = created_us - 660000000 WHERE user_id = '${me.user.id}'`);
+    refused(await stranger.del(`/api/auth/identities/${only.id}`, {}), 403, 'forbidden');
+    const fresh = someone();
+    assert.equal(await go(fresh, 'github'), '/keys');
+    await fresh.me();
+    assert.equal((await fresh.del(`/api/auth/identities/${only.id}`, {})).status, 204);
+    refused(await stranger.get('/api/me'), 401, 'session_expired');
+    assert.deepEqual((await list(fresh)).map((x) => [x.provider, x.removable]), [['github', false]]);
+    const lines = (await fresh.get('/api/audit?action=identity.unlink')).json.data;
+    assert.deepEqual(lines.map((l) => l.object), [only.id]);
+  });
+
+  test('with a second factor, letting go takes its code as well', async () => {
+    people.tim = { email: 'tim@elsewhere.example.com', email_verified: true };
+    const p = await someone().signUp();
+    const { secret } = (await p.post('/api/auth/totp/start', { password: p.password })).json;
+    house.keep(secret);
+    await p.post('/api/auth/totp/confirm', { code: await totp(secret) });
+    issuer.who = 'tim';
+    assert.equal(await link(p, 'oidc'), '/keys');
+    const at = `/api/auth/identities/${(await p.get('/api/auth/identities')).json.data[0].id}`;
+    for (const [body, code] of [[{ password: p.password }, 'totp_required'], [{ password: p.password, code: '000000' }, 'totp_invalid']])
+      assert.deepEqual((({ status, json }) => [status, json.error.code])(await p.del(at, body)), [401, code]);
+    await until('it to be gone', async () => (await p.del(at, { password: p.password, code: await totp(secret, Date.now() + 30000) })).status === 204);
   });
 
   test('answers that do not fit are refused', async () => {

@@ -135,6 +135,8 @@ const samples = {
   'POST /api/admin/upstream-keys/{id}/rotate': null,
   'GET /api/auth/oidc/{provider}/start': null,
   'GET /api/auth/oidc/{provider}/callback': null,
+  'GET /api/auth/identities': null,
+  'DELETE /api/auth/identities/{id}': { password: 'x', code: '123456' },
   'POST /api/provision': { rotate: false, name: 'x' },
 };
 const asks = routes.filter((r) => r.lane === 'ASK');

@@ -123,7 +123,8 @@ export class House {
     h.dir = mkdtempSync(join(tmpdir(), 'tollgate-'));
     h.data = join(h.dir, 'data');
     h.config = join(h.dir, 'config');
-    const engine = process.env.TOLLGATE_TEST_ENGINE === 'postgres' ? [`database = ${newDatabase()}`] : [];
+    h.database = process.env.TOLLGATE_TEST_ENGINE === 'postgres' ? newDatabase() : null;
+    const engine = h.database ? [`database = ${h.database}`] : [];
     const limits = options.limited ? [] : ['[limits]', 'user_rpm = 0', 'global_rpm = 0'];
     if (!options.upstream) h.sandbox = await startSandbox(...(options.mail ? ['--smtp', '127.0.0.1:0'] : []));
     const mail = options.mail ? ['[smtp]', `url = smtp://${h.sandbox.smtp}`, 'from = house@example.com'] : [];
@@ -193,6 +194,13 @@ export class House {
   metrics = async () => (await this.fetch('/metrics')).text();
   async metric(name) {
     return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await this.metrics())[1]);
+  }
+
+  // Into the database, past the house: what only time would bring about.
+  sql(statement) {
+    const [program, args] = this.database ? ['psql', ['-q', '-At', '-c', statement, this.database]]
+      : ['sqlite3', ['-cmd', '.timeout 5000', join(this.data, 'tollgate.db'), statement]];
+    return execFileSync(program, args, { encoding: 'utf8' }).trim();
   }
 
   async halt(signal = 'SIGTERM') {

@@ -15,6 +15,7 @@ export interface Me {
   };
   team: Team; teams: Team[]; csrf_token: string; permissions: string[];
 }
+export interface Identity { id: string; provider: string | null; name: string; issuer: string; email: string; linked_at: string; removable: boolean }
 export interface Session { id: string; created_at: string; last_seen_at: string; expires_at: string; address: string; user_agent: string; current: boolean }
 
 export interface Cap { limit: string; spent: string }

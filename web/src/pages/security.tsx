@@ -1,11 +1,11 @@
-import { Download, KeyRound, MonitorSmartphone, ShieldCheck, ShieldOff } from 'lucide-react';
+import { Download, KeyRound, Link2, MonitorSmartphone, ShieldCheck, ShieldOff } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { useQueryClient } from '@tanstack/react-query';
 import { api } from '@/lib/api';
 import { useForm, useList, useSend, useTitle } from '@/lib/hooks';
 import { brandName, useFreshStart, useMe, useOptions } from '@/lib/session';
-import type { Session } from '@/lib/types';
+import type { Identity, Session } from '@/lib/types';
 import { Badge, Button, Card, Empty, PageHeader } from '@/ui/basic';
 import { CopyButton, paged, Table, When } from '@/ui/data';
 import { Field, Problem } from '@/ui/form';
@@ -137,13 +137,42 @@ function Prove({ doing, onClose }: { doing: 'off' | 'codes'; onClose: () => void
 function Elsewhere() {
   const { options } = useOptions();
   const { csrf_token } = useMe();
-  if (options.providers.length === 0) return null;
+  const list = useList<Identity>('/api/auth/identities');
+  const [leaving, leave] = useState<Identity | null>(null);
+  const free = options.providers.filter((p) => !list.rows?.some((i) => i.provider === p.id));
+  if (options.providers.length === 0 && !list.rows?.length) return null;
   return (
-    <Card title="Sign in with another account" note="Connect one, and it lets you in the next time.">
-      <div className="flex flex-wrap gap-2">
-        {options.providers.map((p) => <a key={p.id} href={`/api/auth/oidc/${encodeURIComponent(p.id)}/start?redirect=/security&link=${encodeURIComponent(csrf_token)}`} className="inline-flex h-9 items-center rounded-md border border-line-strong bg-panel px-3.5 font-medium shadow-card hover:bg-sunk">Connect {p.name}</a>)}
-      </div>
+    <Card flush title="Sign in with another account" note="Connect one, and it lets you in the next time."
+      action={free.length > 0 && <div className="flex flex-wrap gap-2">{free.map((p) => <a key={p.id} href={`/api/auth/oidc/${encodeURIComponent(p.id)}/start?redirect=/security&link=${encodeURIComponent(csrf_token)}`} className="inline-flex h-8 items-center rounded-md border border-line-strong bg-panel px-2.5 text-sm font-medium shadow-card hover:bg-sunk">Connect {p.name}</a>)}</div>}>
+      <Table label="Connected accounts" rows={list.rows} {...paged(list)} id={(i) => i.id} empty={<Empty icon={Link2} title="None is connected" />} columns={[
+        { head: 'Account', cell: (i) => <div className="min-w-0"><p className="font-medium">{i.name}</p>{i.email && <p className="truncate text-xs text-faint">{i.email}</p>}</div> },
+        { head: 'Since', phone: 'hide', cell: (i) => <span className="text-soft"><When at={i.linked_at} /></span> },
+        { head: '', right: true, cell: (i) => i.removable ? <Button size="sm" look="quiet" onClick={() => leave(i)}>Disconnect</Button> : <span className="text-xs text-faint">Your only way in</span> },
+      ]} />
+      {leaving && <Disconnect identity={leaving} onClose={() => leave(null)} />}
     </Card>
+  );
+}
+
+function Disconnect({ identity, onClose }: { identity: Identity; onClose: () => void }) {
+  const { user } = useMe();
+  const client = useQueryClient();
+  const f = useForm({ password: '', code: '' }, async (v) => {
+    const body = { ...(user.has_password && { password: v.password }), ...(user.totp_enabled && { code: v.code.replace(/\s/g, '') }) };
+    await api(`/api/auth/identities/${identity.id}`, { method: 'DELETE', body });
+    await client.invalidateQueries({ predicate: (q) => String(q.queryKey[0]).startsWith('/api/auth/') });
+    say(`${identity.name} no longer lets you in here.`);
+    onClose();
+  });
+  return (
+    <Dialog open onClose={onClose} title={`Disconnect ${identity.name}?`} note="It no longer signs you in, and your other sessions end.">
+      <form onSubmit={f.submit} className="space-y-4">
+        <Problem>{f.general}</Problem>
+        {user.has_password && <Field label="Your password" type="password" {...f.bind('password')} autoComplete="current-password" autoFocus required />}
+        {user.totp_enabled && <Field label="Code" note="From your authenticator, or a recovery code." {...f.bind('code')} autoComplete="one-time-code" required />}
+        <DialogFoot><Button onClick={onClose}>Cancel</Button><Button type="submit" look="danger" busy={f.busy}>Disconnect</Button></DialogFoot>
+      </form>
+    </Dialog>
   );
 }
 
