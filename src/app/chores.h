@@ -1,5 +1,7 @@
 /* What the house does by itself, as recurring jobs.
- * Owns: the job kind "expiries".  Needs: an opened house.  Threads: the one who opens the house. */
+ *
+ * Owns: the job kinds "expiries" and "retention".  Needs: an opened house.
+ * Threads: the one who opens the house. */
 #ifndef APP_CHORES_H
 #define APP_CHORES_H
 

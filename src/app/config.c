@@ -450,6 +450,10 @@ enum err config_check(const struct config *c, struct buf *report)
         buf_add(report, STR("[login] passwords_at_once must be from 1 to 64\n"));
     if (c->login_session_idle < 60 * US_PER_S || c->login_session_max < c->login_session_idle)
         buf_add(report, STR("[login] session_idle must be 60s or more, session_max not less\n"));
+    if ((c->retention_audit != 0 && c->retention_audit < 30 * US_PER_DAY) ||
+        (c->retention_ended_keys != 0 && c->retention_ended_keys < 62 * US_PER_DAY))
+        buf_add(report, STR("[retention] audit must be 30d or more, ended_keys 62d or more (a "
+                            "month's statement names its keys); 0s keeps them for ever\n"));
     if (c->gateway_attempts_max < 1)
         buf_add(report, STR("[gateway] attempts_max must be 1 or more\n"));
     if (c->server_threads > 256)

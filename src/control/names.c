@@ -35,8 +35,8 @@ const struct control_name *control_name_of(struct control_names *names, struct i
         names->cap = names->cap != 0 ? 2 * names->cap : 16;
         names->list = mem_realloc(names->list, names->cap * sizeof(*names->list));
     }
-    names->list[names->n++] = (struct control_name){.key = key, .name = STR(""), .email = STR("")};
-    /* Nothing to say of a key that is gone. */
+    names->list[names->n++] = (struct control_name){
+        .key = key, .name = STR("(deleted key)"), .email = STR("")};
     (void)!identity_key_get(names->c->identity, names->conn, key, note, names);
     return &names->list[names->n - 1];
 }

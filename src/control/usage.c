@@ -126,7 +126,7 @@ static void add_point(void *arg, const struct past_point *p)
         name = key->name;
     } else if (s->by == BY_MEMBER) {
         id = id_text("usr_", key->user, text);
-        name = key->email;
+        name = key->email.n != 0 ? key->email : key->name;
     }
     struct group *g = group_of(s, id, name);
     if (g == NULL)

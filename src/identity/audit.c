@@ -11,6 +11,14 @@ enum err identity_audit_line_in(struct store_conn *conn, const struct identity_a
                      line->action, line->object, line->change, t);
 }
 
+enum err identity_audit_forget_in(struct store_conn *conn, int64_t before_us, int64_t limit,
+                                  int64_t *ret_n)
+{
+    char id[ID_TEXT_MAX];
+    return store_run(conn, SQL_IDENTITY_AUDIT_FORGET, ret_n, "ti",
+                     id_text("evt_", id_first(before_us), id), limit);
+}
+
 enum err identity_audit_page(struct store_conn *conn, const struct identity_audit_query *query,
                              identity_audit_row_f fn, void *arg)
 {

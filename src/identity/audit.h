@@ -19,6 +19,10 @@ struct identity_audit_line {
 MUST enum err identity_audit_line_in(struct store_conn *conn,
                                      const struct identity_audit_line *line, int64_t wall_us);
 
+/* At most so many lines from before that time, the oldest first; ret_n of them are gone. */
+MUST enum err identity_audit_forget_in(struct store_conn *conn, int64_t before_us, int64_t limit,
+                                       int64_t *ret_n);
+
 struct identity_audit_query {
     struct id team; /* zero: the whole house's */
     struct str actor, action, object; /* empty: any; an action also by its first word: "key" */

@@ -349,6 +349,21 @@ enum err identity_key_revoke_in(struct identity *identity, struct store_conn *co
                      id_text("team_", team, team_text), at_us);
 }
 
+enum err identity_keys_forget_in(struct store_conn *conn, int64_t before_us, struct id *ids,
+                                 int64_t max, int64_t *ret_n)
+{
+    struct store_query *q = NULL;
+    int64_t n = 0;
+    enum err e = store_start(conn, SQL_IDENTITY_KEYS_FORGET, &q, "ii", before_us, max / 2);
+    while (e == OK && (e = store_step(q)) == OK) {
+        must(n < max);
+        ids[n++] = identity_column_id("key_", q, 0);
+    }
+    store_finish(&q);
+    *ret_n = n;
+    return e == ERR_END ? OK : e;
+}
+
 enum err identity_keys_revoke_in(struct identity *identity, struct store_conn *conn, struct id team,
                                  struct id user, int64_t at_us)
 {

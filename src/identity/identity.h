@@ -133,6 +133,10 @@ MUST enum err identity_key_create_in(struct identity *identity, struct store_con
  * NOT_FOUND unless the key is the team's. Acts at once when the transaction commits. */
 MUST enum err identity_key_revoke_in(struct identity *identity, struct store_conn *conn,
                                      struct id team, struct id key, int64_t at_us);
+/* Deletes up to `max` keys that ended before that time (revoked or expired); ids[0, *ret_n) are
+ * theirs. Their cap accounts stay in the books. */
+MUST enum err identity_keys_forget_in(struct store_conn *conn, int64_t before_us, struct id *ids,
+                                      int64_t max, int64_t *ret_n);
 /* A new key with everything of the old one, its cap account too; the old one is revoked after
  * grace_us (at most 30 days, else VALIDATION_FAILED). CONFLICT when the old one is revoked, waits
  * to be, or has expired. */

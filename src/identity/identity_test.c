@@ -2,6 +2,7 @@
 #include "identity/identity.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "identity/audit.h"
 #include "identity/room.h"
 #include "identity/words.h"
 #include "store/store_testkit.h"
@@ -682,6 +683,79 @@ static void test_race(void **state)
         pthread_join(threads[i], NULL);
 }
 
+/* ---- what was kept long enough ---- */
+
+struct forgetting {
+    struct id ids[4];
+    int64_t keys, lines, before_us;
+};
+
+static enum err forget(struct store_conn *conn, void *arg)
+{
+    struct forgetting *f = arg;
+    enum err e = identity_keys_forget_in(conn, f->before_us, f->ids, 4, &f->keys);
+    return e == OK ? identity_audit_forget_in(conn, f->before_us, 2, &f->lines) : e;
+}
+
+static void count_rows(void *arg, const struct identity_key_row *row)
+{
+    (void)row;
+    ++*(int *)arg;
+}
+
+static enum err count_keys(struct store_conn *conn, void *arg)
+{
+    struct job *j = arg;
+    int n = 0;
+    enum err e = identity_key_list(identity, conn, j->team, j->user, count_rows, &n);
+    j->at_us = n;
+    return e;
+}
+
+static void test_forgetting(void **state)
+{
+    NEED_STORE();
+    struct identity_user u = make_user("f@example.com");
+    struct job good = make_key(&u), revoked = make_key(&u), later = make_key(&u);
+    struct job expires = {.what = KEY, .spec = good.spec}, both = expires;
+    expires.spec.expires_us = NOW + 10;
+    both.spec.expires_us = NOW + 20;
+    assert_int_equal(do_job(&expires), OK);
+    assert_int_equal(do_job(&both), OK);
+    const struct job ends[] = {
+        {.what = REVOKE, .team = u.team, .key = revoked.new_key, .at_us = NOW + 5},
+        {.what = REVOKE, .team = u.team, .key = both.new_key, .at_us = NOW + 5},
+        {.what = REVOKE, .team = u.team, .key = later.new_key, .at_us = NOW + 100}};
+    for (size_t i = 0; i < 3; i++) {
+        struct job j = ends[i];
+        assert_int_equal(do_job(&j), OK);
+    }
+    struct job audit = {.what = AUDIT};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(do_job(&audit), OK);
+    struct forgetting f = {.before_us = NOW};
+    assert_int_equal(store_write(store, forget, &f), OK);
+    assert_int_equal(f.keys, 0);
+    assert_int_equal(f.lines, 0); /* none is from before */
+    f.before_us = NOW + 50;
+    assert_int_equal(store_write(store, forget, &f), OK);
+    assert_int_equal(f.keys, 3); /* one of them for both reasons */
+    assert_int_equal(f.lines, 2); /* no more than asked for */
+    f.before_us = NOW + 2000;
+    assert_int_equal(store_write(store, forget, &f), OK);
+    assert_int_equal(f.keys, 1);
+    assert_true(id_eq(f.ids[0], later.new_key));
+    assert_int_equal(f.lines, 1);
+    assert_int_equal(store_write(store, forget, &f), OK);
+    assert_int_equal(f.keys + f.lines, 0);
+    struct job left = {.team = u.team, .user = u.user};
+    assert_int_equal(store_write(store, count_keys, &left), OK);
+    assert_int_equal(left.at_us, 1);
+    struct identity_key *key = look(good.text);
+    assert_non_null(key);
+    identity_key_unref(&key);
+}
+
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
@@ -708,6 +782,7 @@ int main(void)
         ON_BOTH(test_list_and_last_used),
         ON_BOTH(test_flush_many),
         ON_BOTH(test_race),
+        ON_BOTH(test_forgetting),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();

@@ -139,6 +139,9 @@
          "what differs is looked at twice again, each time after: its event may be on its way")    \
     CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
     CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
+    CONF(retention, audit, TIME, "400d", "lines of the audit log are kept for; 0s: for ever")      \
+    CONF(retention, ended_keys, TIME, "400d",                                                      \
+         "API keys are listed, and named in usage, for so long after their end; 0s: for ever")     \
     CONF(log, file, STR, "-", "where the JSON log goes; - is standard error")                      \
     CONF(log, calls, BOOL, "yes", "one line per call")
 

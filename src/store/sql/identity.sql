@@ -110,6 +110,17 @@ AND ($4 = '' OR a.action = $4 OR substr(a.action, 1, length($4) + 1) = $4 || '.'
 AND ($5 = '' OR a.object = $5) AND a.at_us >= $6 AND a.at_us < $7
 ORDER BY a.id DESC LIMIT $8;
 
+-- Ids begin with the time.
+-- name: IDENTITY_AUDIT_FORGET
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2);
+
+-- name: IDENTITY_KEYS_FORGET
+DELETE FROM api_key WHERE id IN (
+    SELECT id FROM (SELECT id FROM api_key WHERE revoked_us <> 0 AND revoked_us < $1 LIMIT $2) AS r
+    UNION
+    SELECT id FROM (SELECT id FROM api_key WHERE expires_us <> 0 AND expires_us < $1 LIMIT $2) AS e)
+RETURNING id;
+
 -- name: IDENTITY_PEOPLE
 SELECT u.id, t.id, u.email, u.name, u.company, u.is_operator, u.suspended, u.verified_us,
     u.created_us
