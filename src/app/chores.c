@@ -50,8 +50,8 @@ static enum jobs_outcome expire(struct jobs_call *call)
 
 static const struct jobs_step expiry_steps[] = {{.name = "expire", .run = expire}};
 
-/* What was kept long enough goes, some rows at a time so that nobody waits for the writer. The books
- * are another matter: the journal and what is made from it name keys by their ids, and stay. */
+/* What was kept long enough goes, some rows at a time so that nobody waits for the writer. The
+ * books are another matter: the journal and what is made of it name keys by id, and stay. */
 struct retention {
     struct house *h;
     int64_t before_us;

@@ -311,6 +311,30 @@ static void check_brand(const struct config *c, struct buf *report)
         buf_add(report, STR("[brand] logo_url must be an https:// address or a /path\n"));
 }
 
+/* Names alone, and none that leads back here. */
+static void check_redirects(const struct config *c, struct buf *report)
+{
+    struct str hosts = str_c(c->server_redirect_hosts), url = str_c(c->server_public_url);
+    if (hosts.n != 0 && url.n == 0)
+        buf_add(report,
+                STR("[server] redirect_hosts needs public_url, which is where they lead\n"));
+    size_t scheme = str_find(url, STR("://"));
+    struct str own = scheme < url.n ? str_from(url, scheme + 3) : url;
+    own = str_upto(own, str_index(own, '/'));
+    own = str_upto(own, str_index(own, ':'));
+    while (hosts.n != 0) {
+        struct str one = str_trim(str_cut(&hosts, ','));
+        if (one.n == 0 || str_index(one, '/') != SIZE_MAX || str_index(one, ':') != SIZE_MAX)
+            buf_printf(report,
+                       "[server] redirect_hosts: '%.*s' must be a host's name, without scheme and "
+                       "port\n",
+                       STR_ARG(one));
+        else if (str_eq_nocase(one, own))
+            buf_printf(report, "[server] redirect_hosts: %.*s is public_url's own host\n",
+                       STR_ARG(one));
+    }
+}
+
 static void check_client(const char *section, const char *id, const char *secret,
                          struct buf *report)
 {
@@ -434,6 +458,7 @@ enum err config_check(const struct config *c, struct buf *report)
     if (tls && (c->server_tls_cert[0] == '\0' || c->server_tls_key[0] == '\0'))
         buf_add(report, STR("[server] tls_listen needs tls_cert and tls_key\n"));
     check_brand(c, report);
+    check_redirects(c, report);
     check_smtp(c, report);
     check_openrouter(c, report);
     check_stripe(c, report);

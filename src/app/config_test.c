@@ -113,6 +113,12 @@ static void test_mistakes(void **state)
     mistaken("[gateway]\nprompt_bytes_per_token = 0\n", "from 1 to 16");
     mistaken("[gateway]\nattempts_max = 0\n", "1 or more");
     mistaken("[gateway]\nanswer_bytes_max = 1K\n", "from 128K to 1G");
+    mistaken("[server]\nredirect_hosts = a.example\n", "needs public_url");
+    mistaken(
+        "[server]\npublic_url = https://b.example:8443/\nredirect_hosts = a.example, B.example\n",
+        "is public_url's own host");
+    mistaken("[server]\npublic_url = https://b.example\nredirect_hosts = https://a.example\n",
+             "without scheme");
     mistaken("[retention]\naudit = 1d\n", "audit must be 30d or more");
     mistaken("[retention]\nended_keys = 30d\n", "ended_keys 62d or more");
     mistaken("[store]\ndatabase = mysql://x\n", "sqlite:PATH");

@@ -180,6 +180,32 @@ static void render(void *arg, struct str path, enum err e, struct str message, s
     control_render_error(&s->house.control, path, e, message, field, request_id, headers, body);
 }
 
+/* Clients that still know a former host are sent on, body and method with them. Stripe follows no
+ * redirects, and its events are signed: they are taken wherever they come. */
+static bool divert(void *arg, struct http_exchange *x)
+{
+    const struct server *s = arg;
+    const struct http_request *r = http_request_of(x);
+    struct str hosts = str_c(s->house.config->server_redirect_hosts);
+    if (hosts.n == 0 || !str_starts(r->path, STR("/api/")) ||
+        str_eq(r->path, STR("/api/stripe/webhook")))
+        return false;
+    struct str host = http_header(x, STR("host"));
+    host = str_upto(host, str_index(host, ':'));
+    while (hosts.n != 0) {
+        if (host.n == 0 || !str_eq_nocase(str_trim(str_cut(&hosts, ',')), host))
+            continue;
+        struct str to = arena_printf(http_arena(x), "%s%.*s%s%.*s", s->house.public_url,
+                                     STR_ARG(r->path), r->query.n != 0 ? "?" : "",
+                                     STR_ARG(r->query));
+        http_start(x, 307);
+        http_set(x, STR("Location"), to);
+        http_body(x, STR(""), STR(""));
+        return true;
+    }
+    return false;
+}
+
 static void finished(void *arg, const struct http_exchange *x, int status, uint64_t body_bytes)
 {
     (void)arg;
@@ -242,6 +268,7 @@ static enum err lane_open(struct server *s, size_t i, struct buf *why)
                              .connections_max = (size_t)c->server_connections_max,
                              .buffered = &s->house.buffered,
                              .buffered_max = (size_t)c->server_buffered_bytes_max,
+                             .divert = divert,
                              .render = render,
                              .finished = finished,
                              .headers = answer_headers,

@@ -218,6 +218,10 @@ static void conn_head_done(struct http_conn *c, struct str body)
     x->keep = h->keep_alive;
     char allow[HTTP_ALLOW_MAX];
     enum err e = head_route(x, allow);
+    if (x->s->o.divert != NULL && x->s->o.divert(x->s->o.arg, x)) {
+        must(c->x != x);
+        return;
+    }
     if (e != OK) {
         head_refuse(x, e, allow);
         return;

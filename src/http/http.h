@@ -78,6 +78,9 @@ struct http_options {
     size_t connections_max; /* per loop; beyond it new ones are closed; 0: no limit */
     _Atomic size_t *buffered; /* shared by all loops; NULL: an own one */
     size_t buffered_max; /* beyond it 503 overloaded; 0: no limit */
+    /* At every head, before its route counts: answers by itself and returns true, or returns false.
+     * May be NULL. */
+    bool (*divert)(void *arg, struct http_exchange *x);
     /* Writes an error body in the shape that belongs to the path. NULL:
      * `{"error":{"code","message","field"?,"request_id"}}`. May add header lines. */
     void (*render)(void *arg, struct str path, enum err e, struct str message, struct str field,

@@ -21,6 +21,8 @@
          "where customers reach this server, e.g. https://api.example.com")                        \
     CONF(server, trusted_proxies, STR, "",                                                         \
          "addresses or nets whose X-Forwarded-For counts, comma separated")                        \
+    CONF(server, redirect_hosts, STR, "",                                                          \
+         "former hosts, comma separated, whose /api is answered with 307 to public_url")           \
     CONF(server, cors_origins, STR, "", "origins that browsers may call from, comma separated")    \
     CONF(server, metrics_listen, STR, "", "own listener for /metrics, e.g. 127.0.0.1:9187")        \
     CONF(server, metrics_token, STR, "",                                                           \

@@ -37,7 +37,7 @@ before(async () => {
   owner = await new Person(house).signUp();
   operator = await makeOperator(house);
 });
-after(async () => { await house?.stop(); await proxy?.stop(); });
+after(async () => { try { await house?.stop(); } finally { await proxy?.stop(); } });
 
 const hook = () => house.sandbox.stripe('settings', { webhook: `${house.url}/api/stripe/webhook`, secret: STRIPE_SECRET });
 async function makeOperator(h) {
