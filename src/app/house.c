@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "control/auto_topup.h"
+#include "control/byok.h"
 #include "control/invoice.h"
 #include "control/tell.h"
 #include "version.h"
@@ -283,6 +284,7 @@ static void open_hooks(struct house *h, const uint8_t seal[CRYPTO_KEY_LEN])
     mem_wipe(o.seal, sizeof(o.seal));
     h->control.jobs = h->jobs;
     tell_alerts_add(&h->control, &h->alerts);
+    byok_add(&h->control, &h->byok, h->config->openrouter_check_every);
     invoice_statements_add(&h->control, &h->statements);
     auto_topup_add(&h->control, &h->topup_look, &h->topup);
 }
@@ -440,6 +442,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.brand_logo_url = h->config->brand_logo_url;
     h->control.public_url = h->public_url;
     h->control.signup = h->config->signup_mode;
+    h->control.byok_limit = h->config->openrouter_own_use_limit;
     h->control.intro_credit = h->config->credit_intro;
     h->control.version = TOLLGATE_VERSION;
     h->control.metrics_token = h->config->server_metrics_token;

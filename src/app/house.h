@@ -30,7 +30,7 @@ struct house {
     struct payments *payments;
     struct identity_upstreams *upstreams;
     struct identity_oidc *oidc;
-    struct jobs_kind expiries, retention, alerts, statements, topup_look, topup;
+    struct jobs_kind expiries, retention, byok, alerts, statements, topup_look, topup;
     struct hooks *hooks;
     struct admin admin;
     struct control control;

@@ -56,6 +56,7 @@ struct control {
     const char *public_url; /* without a slash at the end; the listener's when none is set */
     enum control_signup signup;
     struct control_seller seller;
+    struct nano byok_limit; /* of a key for a customer's own use; 0: there are none */
     struct nano intro_credit, low_balance; /* low_balance: told below; 0: never */
     uint8_t setup_hash[CRYPTO_HASH_LEN]; /* of the link that makes the first operator */
     bool setup_open;
@@ -67,8 +68,8 @@ struct control {
 };
 
 /* Fits payments_watch: the team's webhooks hear of it, receipts and credit notes are issued. */
-enum err control_payment_changed_in(void *control, struct store_conn *conn,
-                                    const struct payment *x, struct str what, int64_t now_us);
+enum err control_payment_changed_in(void *control, struct store_conn *conn, const struct payment *x,
+                                    struct str what, int64_t now_us);
 
 /* Members of a payment as its team sees it. */
 MUST enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b);

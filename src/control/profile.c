@@ -1,6 +1,7 @@
 /* GET, PATCH, DELETE /api/me; the current team. */
 #include "control/account.h"
 #include "control/body.h"
+#include "control/byok.h"
 #include "control/routes.h"
 #include "control/write.h"
 #include "identity/session.h"
@@ -108,6 +109,8 @@ static enum err delete_account(struct control_write *w, struct store_conn *conn)
         e = identity_oidc_forget_in(conn, w->who->user);
     if (e == OK)
         e = upstream_keys_end_in(w->c->upstream_keys, conn, w->who->user, w->who->now_us);
+    if (e == OK)
+        e = byok_end_in(w->c, conn, w->who->user, w->who->now_us);
     if (e != OK)
         return e;
     struct control_mail m = {.name = MAIL_ACCOUNT_DELETED, .to = x->p.email};

@@ -69,6 +69,7 @@ CONTROL_ASK(control_admin_upstream_keys);
 CONTROL_ASK(control_admin_upstream_rotate);
 CONTROL_ASK(control_oidc_start);
 CONTROL_ASK(control_oidc_callback);
+CONTROL_ASK(control_openrouter_provision);
 CONTROL_ASK(control_identities_list);
 CONTROL_ASK(control_identity_end);
 CONTROL_ASK(control_provision);

@@ -21,6 +21,11 @@ struct upstream_keys {
     struct jobs_kind make, limit, end, check;
 };
 
+const struct openrouter *upstream_keys_provider(const struct upstream_keys *k)
+{
+    return &k->options.openrouter;
+}
+
 bool upstream_keys_are_on(const struct upstream_keys *k)
 {
     return openrouter_is_configured(&k->options.openrouter);

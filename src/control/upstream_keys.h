@@ -31,6 +31,8 @@ struct upstream_keys;
 struct upstream_keys *upstream_keys_new(const struct upstream_keys_options *options);
 void upstream_keys_attach(struct upstream_keys *k, struct ledger *ledger);
 void upstream_keys_free(struct upstream_keys **k);
+/* Lives as long as k. */
+const struct openrouter *upstream_keys_provider(const struct upstream_keys *k);
 bool upstream_keys_are_on(const struct upstream_keys *k);
 
 /* Has one made unless he has one. */

@@ -119,6 +119,8 @@
     CONF(openrouter, provisioning_key, STR, "", "key of its keys API; makes no completions")       \
     CONF(openrouter, provisioning_key_file, STR, "", "file that holds it instead")                 \
     CONF(openrouter, limit_reset, STR, "", "daily, weekly or monthly; empty: never")               \
+    CONF(openrouter, own_use_limit, USD, "0",                                                      \
+         "what each user may spend with a key that is handed out to him; 0: none is")              \
     CONF(openrouter, check_every, TIME, "10m", "keys and what was used of them are looked at")     \
     CONF(stripe, secret_key, STR, "", "sk_… or rk_… of Stripe; empty: nothing is sold")            \
     CONF(stripe, secret_key_file, STR, "", "file that holds it instead")                           \

@@ -159,6 +159,8 @@
           0, NONE, "back from an issuer")                                                          \
     ROUTE(PROVISION, "POST", "/api/provision", ASK, control_provision, 65536, SELF,                \
           "a key for who is signed in")                                                            \
+    ROUTE(OPENROUTER_PROVISION, "POST", "/api/openrouter-provision", ASK,                          \
+          control_openrouter_provision, 4096, SELF, "a key of the provider's, for one's own use")  \
     ROUTE_TABLE_BILLING(ROUTE)                                                                     \
     ROUTE_TABLE_OPERATOR(ROUTE)                                                                    \
     ROUTE(HEALTH, "GET", "/health", FAST, control_route_health, 0, NONE, "is the process alive")   \

@@ -135,6 +135,7 @@ const samples = {
   'POST /api/admin/upstream-keys/{id}/rotate': null,
   'GET /api/auth/oidc/{provider}/start': null,
   'GET /api/auth/oidc/{provider}/callback': null,
+  'POST /api/openrouter-provision': { rotate: false },
   'GET /api/auth/identities': null,
   'DELETE /api/auth/identities/{id}': { password: 'x', code: '123456' },
   'POST /api/provision': { rotate: false, name: 'x' },

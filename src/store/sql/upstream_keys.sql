@@ -45,3 +45,28 @@ ORDER BY user_id LIMIT 100;
 
 -- name: UPSTREAM_TEAMS_OF_USER
 SELECT team_id FROM member WHERE user_id = $1;
+
+-- Keys for customers' own use.
+
+-- name: BYOK_GET
+SELECT user_id, hash, money_limit, claimed_us FROM byok_key WHERE user_id = $1;
+
+-- name: BYOK_CLAIM
+INSERT INTO byok_key (user_id, hash, money_limit, claimed_us, made_us) VALUES ($1, '', $2, $3, 0)
+ON CONFLICT (user_id) DO UPDATE SET claimed_us = excluded.claimed_us;
+
+-- name: BYOK_UNCLAIM
+UPDATE byok_key SET claimed_us = 0 WHERE user_id = $1;
+
+-- name: BYOK_RETIRE
+UPDATE byok_key SET hash = '', money_limit = $3 WHERE user_id = $1 AND hash = $2;
+
+-- name: BYOK_MADE
+UPDATE byok_key SET hash = $2, made_us = $3, claimed_us = 0 WHERE user_id = $1;
+
+-- name: BYOK_DELETE
+DELETE FROM byok_key WHERE user_id = $1;
+
+-- name: BYOK_SUSPENDED
+SELECT b.user_id, b.hash, b.money_limit, b.claimed_us
+FROM byok_key b JOIN app_user u ON u.id = b.user_id WHERE u.suspended = 1 AND b.hash <> '' LIMIT 100;
