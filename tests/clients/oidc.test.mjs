@@ -152,7 +152,7 @@ describe('a certified issuer', () => {
     refused(await p.del('/api/auth/identities/idn_x', { password: p.password }), 404, 'not_found');
     await until('the brake to let go', async () => (await p.del(at, { password: p.password })).status === 204);
     assert.deepEqual(await list(p), []);
-    assert.ok((await p.mail('/security')).text.includes('no longer be signed in to by way of Acme SSO'));
+    await until('the mail', async () => (await p.mails()).some((m) => m.text.includes('no longer be signed in to by way of Acme SSO')));
     refused(await b.get('/api/me'), 401, 'session_expired');
     refused(await p.del(at, { password: p.password }), 404, 'not_found');
     const stranger = someone(); // who comes that way now is somebody else
