@@ -287,6 +287,8 @@ static bool read_object(struct stripe_call *c)
         struct stripe_object *o = stripe_find(c->stripe, l->kind, c->path[1]);
         if (o == NULL)
             stripe_fail(c, 404, "resource_missing", "No such object");
+        else if (form_has(&c->form, "expand[]"))
+            stripe_show_expanded(o, c->out);
         else
             stripe_show(o, c->out);
         return true;
@@ -371,6 +373,7 @@ static void call_read(struct stripe_call *c, const struct http_request *r, struc
         c->path[c->path_n++] = str_cut(&rest, '/');
     stripe_form_read(r->body.n != 0 ? r->body : r->query, a, &c->form);
     c->host = http_request_header(r, STR("host"));
+    snprintf(c->stripe->host, sizeof(c->stripe->host), "%.*s", STR_ARG(c->host));
 }
 
 static enum err api(void *arg, const struct http_request *r, struct http_reply *reply,
@@ -387,8 +390,8 @@ static enum err api(void *arg, const struct http_request *r, struct http_reply *
     if (!str_starts(auth, STR("Bearer sk_")) && !str_starts(auth, STR("Bearer rk_"))) {
         stripe_fail(c, 401, "api_key_invalid", "Invalid API Key provided");
     } else {
-        call_read(c, r, reply->arena);
         must(pthread_mutex_lock(&s->lock) == 0);
+        call_read(c, r, reply->arena);
         once(c, r);
         must(pthread_mutex_unlock(&s->lock) == 0);
     }
@@ -439,6 +442,9 @@ size_t sandbox_stripe_routes(struct stripe *s, struct http_route *routes, size_t
         {"GET", "/stripe/checkout/{id}", stripe_page},
         {"POST", "/stripe/checkout/{id}/{how}", stripe_page_post},
         {"GET", "/stripe/portal/{id}", stripe_portal},
+        {"POST", "/stripe/portal/{id}/{how}", stripe_portal_post},
+        {"GET", "/stripe/invoice/{id}", stripe_invoice},
+        {"POST", "/stripe/invoice/{id}/{how}", stripe_invoice_post},
         {"GET", "/sandbox/stripe", stripe_state},
         {"POST", "/sandbox/stripe/{what}", stripe_control},
         {"POST", "/sandbox/stripe/{what}/{id}", stripe_control},

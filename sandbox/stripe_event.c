@@ -131,9 +131,11 @@ static void *deliveries(void *arg)
         }
         snprintf(url, sizeof(url), "%.*s", STR_ARG(s->webhook));
         struct str secret = s->secret; /* kept for ever */
+        s->sending = 1;
         must(pthread_mutex_unlock(&s->lock) == 0);
         bool taken = event_send(url, secret, d.event->body);
         must(pthread_mutex_lock(&s->lock) == 0);
+        s->sending = 0;
         d.event->deliveries++;
         *(taken ? &s->delivered : &s->refused) += 1;
         if (!taken && ++d.attempt < ATTEMPTS_MAX && s->queue_n < STRIPE_QUEUE_MAX) {

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static void escaped(struct buf *b, struct str s)
+void stripe_page_text(struct buf *b, struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
@@ -26,36 +26,58 @@ static const char style[] =
     "font:inherit;cursor:pointer}button.pay{background:#635bff;border-color:#635bff;color:#fff;"
     "font-weight:600}small{display:block;margin-top:20px;color:#8a91a0}</style>";
 
-static void button(struct buf *b, const char *id, const char *how, const char *label)
+void stripe_page_begin(struct buf *b, const char *title)
 {
-    buf_printf(b,
-               "<form method=post action=\"/stripe/checkout/%s/%s\"><button class=%s id=%s>%s"
-               "</button></form>",
-               id, how, how, how, label);
+    buf_add(b, STR("<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="
+                   "\"width=device-width\"><title>"));
+    buf_add(b, str_c(title));
+    buf_add(b, STR("</title>"));
+    buf_add(b, str_c(style));
+    buf_add(b, STR("<main>"));
+}
+
+void stripe_page_end(struct buf *b)
+{
+    buf_add(b, STR("<small>This is the sandbox: no money moves.</small></main></html>"));
+}
+
+void stripe_page_button(struct buf *b, const char *path, const char *how, const char *label,
+                        bool first)
+{
+    buf_printf(b, "<form method=post action=\"%s/%s\"><button class=%s id=%s>", path, how,
+               first ? "pay" : "other", how);
+    stripe_page_text(b, str_c(label));
+    buf_add(b, STR("</button></form>"));
 }
 
 static void page(const struct stripe_object *o, bool declined, struct buf *b)
 {
-    buf_add(b, STR("<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="
-                   "\"width=device-width\"><title>Sandbox checkout</title>"));
-    buf_add(b, str_c(style));
-    buf_add(b, STR("<main><p>"));
-    escaped(b, o->name);
+    char path[128];
+    bool plan = str_eq(o->mode, STR("subscription"));
+    stripe_page_begin(b, "Sandbox checkout");
+    buf_add(b, STR("<p>"));
+    stripe_page_text(b, o->name);
     buf_printf(b, "</p><h1>%lld.%02lld ", (long long)(o->amount / 100),
                (long long)(o->amount % 100));
-    escaped(b, o->currency);
+    stripe_page_text(b, o->currency);
+    if (plan)
+        buf_printf(b, " / %.*s", STR_ARG(o->price->interval));
     buf_add(b, STR("</h1>"));
+    if (o->trial_end != 0)
+        buf_printf(b, "<p>%lld days free</p>", (long long)(o->trial_end / 86400));
     if (declined)
         buf_add(b, STR("<p id=declined role=alert>The card was declined. Try another one.</p>"));
+    snprintf(path, sizeof(path), "/stripe/checkout/%s", o->id);
     if (!str_eq(str_c(o->status), STR("open"))) {
         buf_printf(b, "<p id=over>This checkout is %s.</p>", o->status);
     } else {
-        button(b, o->id, "pay", "Pay");
-        button(b, o->id, "fail", "Fail (the card is declined)");
-        button(b, o->id, "bank", "Pay by bank debit (takes days)");
-        button(b, o->id, "close", "Close (the checkout expires)");
+        stripe_page_button(b, path, "pay", plan ? "Subscribe" : "Pay", true);
+        stripe_page_button(b, path, "fail", "Fail (the card is declined)", false);
+        if (!plan)
+            stripe_page_button(b, path, "bank", "Pay by bank debit (takes days)", false);
+        stripe_page_button(b, path, "close", "Close (the checkout expires)", false);
     }
-    buf_add(b, STR("<small>This is the sandbox: no money moves.</small></main></html>"));
+    stripe_page_end(b);
 }
 
 enum err stripe_page(void *arg, const struct http_request *r, struct http_reply *reply)
@@ -65,29 +87,6 @@ enum err stripe_page(void *arg, const struct http_request *r, struct http_reply 
     const struct stripe_object *o = stripe_find(s, STRIPE_SESSION, r->params[0]);
     if (o != NULL)
         page(o, str_eq(r->query, STR("declined")), &reply->body);
-    must(pthread_mutex_unlock(&s->lock) == 0);
-    reply->content_type = "text/html; charset=utf-8";
-    return o == NULL ? ERR_NOT_FOUND : OK;
-}
-
-/* The customer portal, of which only the way back is played. */
-enum err stripe_portal(void *arg, const struct http_request *r, struct http_reply *reply)
-{
-    struct stripe *s = arg;
-    struct buf *b = &reply->body;
-    must(pthread_mutex_lock(&s->lock) == 0);
-    const struct stripe_object *o = stripe_find(s, STRIPE_PORTAL, r->params[0]);
-    if (o != NULL) {
-        buf_add(b, STR("<!doctype html><html lang=en><meta charset=utf-8><title>Sandbox portal"
-                       "</title>"));
-        buf_add(b, str_c(style));
-        buf_add(b, STR("<main><p>Customer portal</p><h1>"));
-        escaped(b, o->customer->email);
-        buf_add(b, STR("</h1><a id=back href=\""));
-        escaped(b, o->success);
-        buf_add(b, STR("\">Back</a><small>This is the sandbox: cards and plans are changed in the "
-                       "console.</small></main></html>"));
-    }
     must(pthread_mutex_unlock(&s->lock) == 0);
     reply->content_type = "text/html; charset=utf-8";
     return o == NULL ? ERR_NOT_FOUND : OK;
@@ -139,6 +138,14 @@ static int64_t percent(struct str body, const char *name, int64_t otherwise)
     return json_int(json_get(body, str_c(name)), 0, INT32_MAX, &n) == OK ? n : otherwise;
 }
 
+static int64_t seconds(struct str body, const char *name)
+{
+    int64_t n;
+    return json_int(json_get(body, str_c(name)), -(INT64_C(1) << 40), INT64_C(1) << 40, &n) == OK
+               ? n
+               : 0;
+}
+
 static void text_set(struct arena *a, struct str body, const char *name, struct str *to)
 {
     struct str s;
@@ -157,6 +164,7 @@ static void settings(struct stripe *s, struct arena *a, struct str body)
     s->fail_status = (int)percent(body, "fail_status", s->fail_status);
     s->fail_times = (int)percent(body, "fail_times", s->fail_times);
     s->fail_after = json_is_true(json_get(body, STR("fail_after")));
+    s->ends_unpaid = json_is_true(json_get(body, STR("ends_unpaid")));
     must(pthread_cond_signal(&s->wake) == 0);
 }
 
@@ -179,12 +187,12 @@ static bool on_intent(struct stripe *s, struct str what, struct str id, struct s
     if (str_eq(what, STR("session")) && session != NULL)
         return stripe_session_end(s, session, phase, now);
     if (str_eq(what, STR("clock")) && str_eq(id, STR("all"))) {
-        s->skew += percent(body, "by", 0);
+        s->skew += seconds(body, "by");
         stripe_clock_advance(s, NULL, now + s->skew);
         return true;
     }
     if (str_eq(what, STR("clock")) && clock != NULL) {
-        stripe_clock_advance(s, clock, percent(body, "to", 0));
+        stripe_clock_advance(s, clock, seconds(body, "to"));
         return true;
     }
     if (str_eq(what, STR("event")) && event != NULL) {
@@ -226,7 +234,7 @@ enum err stripe_state(void *arg, const struct http_request *r, struct http_reply
     must(pthread_mutex_lock(&s->lock) == 0);
     buf_byte(b, '{');
     buf_json_member(b, "webhook", s->webhook);
-    buf_json_i64(b, "waiting", (int64_t)s->queue_n);
+    buf_json_i64(b, "waiting", (int64_t)(s->queue_n + s->sending));
     buf_json_i64(b, "delivered", (int64_t)s->delivered);
     buf_json_i64(b, "refused", (int64_t)s->refused);
     buf_json_key(b, "events");

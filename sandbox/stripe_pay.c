@@ -153,8 +153,10 @@ static void session_subscribe(struct stripe *s, struct stripe_object *o, int64_t
     sub->metadata = o->inner_metadata;
     sub->trial_end = o->trial_end != 0 ? now + o->trial_end : 0;
     o->subscription = sub;
-    o->payment_status = sub->trial_end != 0 ? "no_payment_required" : "paid";
     stripe_subscription_begin(s, sub, now);
+    o->payment_status = sub->trial_end != 0                                ? "no_payment_required"
+                        : str_eq(str_c(sub->invoice->status), STR("paid")) ? "paid"
+                                                                           : "unpaid";
     o->invoice = sub->invoice;
     stripe_event(s, "checkout.session.completed", o, now);
 }
@@ -163,7 +165,7 @@ static bool session_pay(struct stripe *s, struct stripe_object *o, bool bank, in
 {
     o->status = "complete";
     if (str_eq(o->mode, STR("subscription"))) {
-        session_subscribe(s, o, now);
+        session_subscribe(s, o, stripe_now(s, o->customer, now));
         return true;
     }
     struct stripe_object *i = session_intent(s, o, now);

@@ -23,9 +23,17 @@ enum stripe_kind {
     STRIPE_INVOICE,
     STRIPE_CLOCK,
     STRIPE_PORTAL,
+    STRIPE_PORTAL_PLANS, /* a portal's configuration */
     STRIPE_COUPON,
     STRIPE_EVENT,
     STRIPE_KIND__COUNT
+};
+
+/* Of an invoice. */
+struct stripe_line {
+    const struct stripe_object *price;
+    int64_t amount, start, end;
+    bool proration;
 };
 
 /* One shape for all: what a kind does not use is zero. */
@@ -40,7 +48,16 @@ struct stripe_object {
     struct stripe_object *customer, *intent, *subscription, *price, *clock, *product, *invoice;
     bool deleted, disputed, cancel_at_end, off_session, fails; /* fails: its card declines */
     bool needs_action;
-    int deliveries;
+    int deliveries; /* of an invoice: how often its payment was tried */
+    /* Of subscriptions. Periods are counted from the anchor, so that the 31st comes back. */
+    int64_t anchor, cycle, retry_at, canceled_at;
+    struct stripe_object *next; /* the price from the next period on */
+    bool noticed; /* that the trial ends was told */
+    /* Of invoices: amount is the total, due what is left of it after the customer's balance. */
+    struct stripe_line lines[3];
+    size_t lines_n;
+    int64_t due;
+    int64_t balance; /* of a customer: what we owe him */
 };
 
 struct stripe_form {
@@ -84,13 +101,15 @@ struct stripe {
     struct str webhook, secret;
     int64_t duplicate_percent, reorder_percent, drop_percent, delay_ms;
     struct stripe_delivery *queue;
-    size_t queue_n;
+    size_t queue_n, sending;
     uint64_t delivered, refused;
     pthread_cond_t wake;
     pthread_t thread;
     /* What the next calls are to be: this status, before the work or after it. */
     int fail_status, fail_times;
     bool fail_after;
+    bool ends_unpaid; /* when the last try has failed: unpaid, not canceled */
+    char host[128]; /* as it was last called, for links */
 };
 
 /* A call of the API. */
@@ -114,6 +133,8 @@ struct stripe_object *stripe_add(struct stripe *s, enum stripe_kind kind, const 
 struct stripe_object *stripe_find(struct stripe *s, enum stripe_kind kind, struct str id);
 /* The object as JSON. */
 void stripe_show(const struct stripe_object *o, struct buf *b);
+/* With what is only shown when asked for: payments of an invoice, with their intents. */
+void stripe_show_expanded(const struct stripe_object *o, struct buf *b);
 void stripe_show_charge(const struct stripe_object *intent, struct buf *b);
 /* Fails the call: status, code, words. */
 void stripe_fail(struct stripe_call *c, int status, const char *code, const char *message);
@@ -139,13 +160,39 @@ bool stripe_dispute_step(struct stripe *s, struct stripe_object *intent, struct 
 
 /* ---- stripe_plan.c ---- */
 void stripe_plan_call(struct stripe_call *c);
+
+/* ---- stripe_cycle.c ---- */
+int64_t stripe_now(const struct stripe *s, const struct stripe_object *customer, int64_t now);
 void stripe_subscription_begin(struct stripe *s, struct stripe_object *subscription, int64_t now);
+void stripe_subscription_end(struct stripe *s, struct stripe_object *subscription, int64_t now);
+/* Another price at once, paid for now when `prorate`; false: the card was declined, nothing has
+ * changed. */
+bool stripe_subscription_switch(struct stripe *s, struct stripe_object *subscription,
+                                struct stripe_object *price, bool prorate, int64_t now);
+/* The lines that it would bring. */
+void stripe_invoice_switched(struct stripe_object *invoice,
+                             const struct stripe_object *subscription,
+                             const struct stripe_object *price, int64_t now);
+/* By another card, or the same one again. */
+bool stripe_invoice_pay(struct stripe *s, struct stripe_object *invoice, int64_t now);
+bool stripe_is_live(const struct stripe_object *subscription);
 void stripe_clock_advance(struct stripe *s, struct stripe_object *clock, int64_t to);
 
 /* ---- stripe_page.c ---- */
 enum err stripe_page(void *arg, const struct http_request *r, struct http_reply *reply);
-enum err stripe_portal(void *arg, const struct http_request *r, struct http_reply *reply);
 enum err stripe_page_post(void *arg, const struct http_request *r, struct http_reply *reply);
+/* ---- stripe_portal.c ---- */
+enum err stripe_portal(void *arg, const struct http_request *r, struct http_reply *reply);
+enum err stripe_portal_post(void *arg, const struct http_request *r, struct http_reply *reply);
+enum err stripe_invoice(void *arg, const struct http_request *r, struct http_reply *reply);
+enum err stripe_invoice_post(void *arg, const struct http_request *r, struct http_reply *reply);
+void stripe_page_begin(struct buf *b, const char *title);
+void stripe_page_end(struct buf *b);
+void stripe_page_text(struct buf *b, struct str text);
+/* A form with one button; value: "name=x", or NULL. */
+void stripe_page_button(struct buf *b, const char *path, const char *how, const char *label,
+                        bool first);
+
 enum err stripe_control(void *arg, const struct http_request *r, struct http_reply *reply);
 enum err stripe_state(void *arg, const struct http_request *r, struct http_reply *reply);
 void stripe_form_read(struct str text, struct arena *a, struct stripe_form *ret_form);

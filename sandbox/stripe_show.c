@@ -176,7 +176,9 @@ static void show_subscription(const struct stripe_object *o, struct buf *b)
     id_or_null(b, "test_clock", o->customer != NULL ? o->customer->clock : NULL);
     buf_json_member(b, "currency", o->currency);
     buf_json_bool(b, "cancel_at_period_end", o->cancel_at_end);
-    time_or_null(b, "canceled_at", o->expires);
+    time_or_null(b, "canceled_at", o->canceled_at);
+    time_or_null(b, "cancel_at", o->cancel_at_end ? o->period_end : 0);
+    time_or_null(b, "ended_at", o->expires);
     time_or_null(b, "trial_end", o->trial_end);
     buf_printf(b,
                ",\"items\":{\"object\":\"list\",\"has_more\":false,\"data\":[{\"id\":\"si_%s\","
@@ -192,38 +194,78 @@ static void show_subscription(const struct stripe_object *o, struct buf *b)
     buf_add(b, STR("}]}"));
 }
 
-static void show_invoice(const struct stripe_object *o, struct buf *b)
+static void show_line(const struct stripe_object *o, const struct stripe_line *l, size_t i,
+                      struct buf *b)
+{
+    buf_json_comma(b);
+    buf_printf(b, "{\"id\":\"il_%s%zu\",\"object\":\"line_item\"", o->id + 3, i);
+    buf_json_i64(b, "amount", l->amount);
+    buf_json_member(b, "currency", o->currency);
+    buf_printf(b, ",\"period\":{\"start\":%lld,\"end\":%lld}", (long long)l->start,
+               (long long)l->end);
+    buf_printf(b,
+               ",\"pricing\":{\"type\":\"price_details\",\"price_details\":{\"price\":\"%s\","
+               "\"product\":\"%s\"}}",
+               l->price->id, l->price->product->id);
+    buf_printf(b,
+               ",\"parent\":{\"type\":\"subscription_item_details\","
+               "\"subscription_item_details\":{\"subscription\":\"%s\",\"subscription_item\":"
+               "\"si_%s\",\"proration\":%s}}}",
+               o->subscription->id, o->subscription->id + 4, l->proration ? "true" : "false");
+}
+
+static void show_invoice_payments(const struct stripe_object *o, bool paid, struct buf *b)
+{
+    buf_add(b, STR(",\"payments\":{\"object\":\"list\",\"has_more\":false,\"data\":["));
+    if (o->intent != NULL) {
+        buf_printf(b,
+                   "{\"object\":\"invoice_payment\",\"status\":\"%s\",\"payment\":{\"type\":"
+                   "\"payment_intent\",\"payment_intent\":",
+                   paid ? "paid" : "open");
+        stripe_show(o->intent, b);
+        buf_add(b, STR("}}"));
+    }
+    buf_add(b, STR("]}"));
+}
+
+static void show_invoice(const struct stripe_object *o, bool payments, struct buf *b)
 {
     bool paid = str_eq(str_c(o->status), STR("paid"));
-    const struct stripe_object *sub = o->subscription;
     head(o, "invoice", b);
     buf_json_member(b, "status", str_c(o->status));
     buf_json_member(b, "billing_reason", str_c(o->reason));
     id_or_null(b, "customer", o->customer);
     buf_json_member(b, "currency", o->currency);
     buf_json_i64(b, "total", o->amount);
+    buf_json_i64(b, "total_excluding_tax", o->amount);
     buf_json_i64(b, "subtotal", o->amount);
-    buf_json_i64(b, "amount_due", o->amount);
-    buf_json_i64(b, "amount_paid", paid ? o->amount : 0);
-    buf_json_i64(b, "amount_remaining", paid ? 0 : o->amount);
+    buf_json_i64(b, "amount_due", o->due);
+    buf_json_i64(b, "amount_paid", paid ? o->due : 0);
+    buf_json_i64(b, "amount_remaining", paid ? 0 : o->due);
     buf_json_i64(b, "attempt_count", o->deliveries);
     buf_json_i64(b, "period_start", o->period_start);
     buf_json_i64(b, "period_end", o->period_end);
     buf_add(b, STR(",\"parent\":{\"type\":\"subscription_details\",\"subscription_details\":{"));
-    id_or_null(b, "subscription", sub);
-    raw(b, "metadata", sub != NULL ? sub->metadata : STR("{}"));
-    buf_add(b, STR("}},\"payments\":{\"object\":\"list\",\"data\":["));
-    if (o->intent != NULL)
-        buf_printf(b,
-                   "{\"object\":\"invoice_payment\",\"status\":\"%s\",\"payment\":{\"type\":"
-                   "\"payment_intent\",\"payment_intent\":\"%s\"}}",
-                   paid ? "paid" : "open", o->intent->id);
-    buf_add(b, STR("]},\"lines\":{\"object\":\"list\",\"data\":[{\"object\":\"line_item\""));
-    buf_json_i64(b, "amount", o->amount);
-    buf_printf(b, ",\"period\":{\"start\":%lld,\"end\":%lld}", (long long)o->period_start,
-               (long long)o->period_end);
-    buf_add(b, STR("}]}"));
-    buf_json_member(b, "hosted_invoice_url", o->body);
+    id_or_null(b, "subscription", o->subscription);
+    raw(b, "metadata", o->inner_metadata);
+    buf_add(b, STR("}}"));
+    if (payments)
+        show_invoice_payments(o, paid, b);
+    buf_add(b, STR(",\"lines\":{\"object\":\"list\",\"has_more\":false,\"data\":["));
+    for (size_t i = 0; i < o->lines_n; i++)
+        show_line(o, &o->lines[i], i, b);
+    buf_add(b, STR("]}"));
+    text_or_null(b, "hosted_invoice_url", o->body);
+}
+
+void stripe_show_expanded(const struct stripe_object *o, struct buf *b)
+{
+    if (o->kind != STRIPE_INVOICE) {
+        stripe_show(o, b);
+        return;
+    }
+    show_invoice(o, true, b);
+    buf_byte(b, '}');
 }
 
 void stripe_show(const struct stripe_object *o, struct buf *b)
@@ -236,7 +278,7 @@ void stripe_show(const struct stripe_object *o, struct buf *b)
     case STRIPE_DISPUTE: show_dispute(o, b); break;
     case STRIPE_PRICE: show_price(o, b); break;
     case STRIPE_SUBSCRIPTION: show_subscription(o, b); break;
-    case STRIPE_INVOICE: show_invoice(o, b); break;
+    case STRIPE_INVOICE: show_invoice(o, false, b); break;
     case STRIPE_EVENT: buf_add(b, o->body); return;
     case STRIPE_PRODUCT:
         head(o, "product", b);
@@ -253,6 +295,10 @@ void stripe_show(const struct stripe_object *o, struct buf *b)
         id_or_null(b, "customer", o->customer);
         buf_json_member(b, "url", o->body);
         buf_json_member(b, "return_url", o->success);
+        break;
+    case STRIPE_PORTAL_PLANS:
+        head(o, "billing_portal.configuration", b);
+        buf_json_bool(b, "active", true);
         break;
     case STRIPE_COUPON:
         head(o, "coupon", b);

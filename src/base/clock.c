@@ -109,6 +109,16 @@ int64_t clock_month_start(int64_t wall_us)
     return days_of(c.year, c.month, 1) * US_PER_DAY;
 }
 
+int64_t clock_months_later(int64_t wall_us, int64_t months)
+{
+    struct civil c = civil_of(floor_div(wall_us, US_PER_DAY));
+    int64_t m = c.year * 12 + c.month - 1 + months;
+    int64_t first = days_of(floor_div(m, 12), (int)(m - floor_div(m, 12) * 12) + 1, 1);
+    int64_t next = days_of(floor_div(m + 1, 12), (int)(m + 1 - floor_div(m + 1, 12) * 12) + 1, 1);
+    int64_t day = c.day <= next - first ? c.day : next - first;
+    return (first + day - 1) * US_PER_DAY + time_of_day(wall_us);
+}
+
 /* Two or four digits at `at`; -1 when they are not there. */
 static int digits_at(struct str s, size_t at, size_t n)
 {

@@ -28,6 +28,8 @@ struct str clock_http_date(int64_t wall_us, char text[CLOCK_TEXT_MAX]);
 MUST enum err clock_parse(struct str s, int64_t *ret_wall_us);
 /* Start of the UTC month that holds the time. */
 int64_t clock_month_start(int64_t wall_us);
+/* The same day and time, so many months later; the month's last day where it is shorter. */
+int64_t clock_months_later(int64_t wall_us, int64_t months);
 /* "90", "90s", "15m", "12h", "30d" to µs. */
 MUST enum err clock_parse_duration(struct str s, int64_t *ret_us);
 

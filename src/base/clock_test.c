@@ -24,6 +24,29 @@ static void test_text(void **state)
     assert_int_equal(clock_month_start(AT), AT - 19 * US_PER_DAY - 8 * US_PER_HOUR);
 }
 
+static void test_months(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from;
+        int64_t months;
+        const char *to;
+    } table[] = {{"2026-11-20T08:00:00Z", 1, "2026-12-20T08:00:00Z"},
+                 {"2026-11-20T08:00:00Z", 2, "2027-01-20T08:00:00Z"},
+                 {"2027-01-31T23:59:59Z", 1, "2027-02-28T23:59:59Z"},
+                 {"2027-01-31T23:59:59Z", 2, "2027-03-31T23:59:59Z"},
+                 {"2028-01-31T00:00:00Z", 1, "2028-02-29T00:00:00Z"},
+                 {"2028-02-29T00:00:00Z", 12, "2029-02-28T00:00:00Z"},
+                 {"2026-03-31T00:00:00Z", -13, "2025-02-28T00:00:00Z"},
+                 {"2026-03-31T00:00:00Z", 0, "2026-03-31T00:00:00Z"}};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        int64_t from, to;
+        assert_int_equal(clock_parse(str_c(table[i].from), &from), OK);
+        assert_int_equal(clock_parse(str_c(table[i].to), &to), OK);
+        assert_int_equal(clock_months_later(from, table[i].months), to);
+    }
+}
+
 static void test_parse(void **state)
 {
     (void)state;
@@ -108,8 +131,8 @@ static void test_reads(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_parse),
-                                       cmocka_unit_test(test_duration),
-                                       cmocka_unit_test(test_reads)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text), cmocka_unit_test(test_months), cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_duration), cmocka_unit_test(test_reads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
