@@ -38,7 +38,8 @@ struct limits_bucket {
     enum limits_scope scope;
     struct limits_rule own; /* what was set for this subject */
     enum limits_tier tier; /* of a user, as he last came */
-    bool pinned; /* own is set: never dropped */
+    struct limits_raise plan; /* of a team: for its members; of a user: his team's as he came */
+    bool pinned; /* own or a team's plan is set: never dropped */
     uint64_t generation; /* of the defaults that rate was made of */
     struct limits_rate rate;
     _Atomic int64_t req_tat, tok_tat;

@@ -10,6 +10,7 @@
 #define CHAINS_FIRST 16
 #define IDLE_US (2 * US_PER_DAY)
 #define SWEEP_CHAINS 2
+#define PLAN_ROWS 4 /* among the scopes of table limit_rule: what teams' plans give */
 
 struct shard {
     ALIGNED(64) pthread_mutex_t lock;
@@ -60,6 +61,15 @@ int64_t *limits_field_of(struct limits_rule *rule, size_t field)
 
 /* ---- rates ---- */
 
+static struct limits_rule raised(struct limits_rule r, int64_t rpm, int64_t burst)
+{
+    if (r.rpm <= 0 || rpm <= r.rpm)
+        return r;
+    r.rpm = rpm;
+    r.burst = burst > r.burst ? burst : r.burst;
+    return r;
+}
+
 static void refresh(struct limits *l, struct limits_bucket *b)
 {
     uint64_t generation = atomic_load_explicit(&l->generation, memory_order_acquire);
@@ -67,34 +77,26 @@ static void refresh(struct limits *l, struct limits_bucket *b)
         return;
     pthread_mutex_lock(&l->defaults_lock);
     b->generation = atomic_load_explicit(&l->generation, memory_order_relaxed);
-    limits_rate_make(&b->own, b->tier == LIMITS_TIER_FUNDED ? &l->funded : &l->defaults[b->scope],
-                     &b->rate);
+    struct limits_rule base = b->tier == LIMITS_TIER_FUNDED ? l->funded : l->defaults[b->scope];
+    if (b->scope == LIMITS_USER)
+        base = raised(base, b->plan.rpm, b->plan.burst);
+    limits_rate_make(&b->own, &base, &b->rate);
     pthread_mutex_unlock(&l->defaults_lock);
 }
 
 static void tier_set(struct limits *l, struct limits_bucket *b, enum limits_tier tier,
-                     int64_t now_us)
+                     struct limits_raise plan, int64_t now_us)
 {
-    if (b->tier == tier) {
+    if (b->tier == tier && b->plan.rpm == plan.rpm && b->plan.burst == plan.burst) {
         refresh(l, b);
         return;
     }
     int64_t old_step = b->rate.req_step;
     b->tier = tier;
+    b->plan = plan;
     b->generation = 0;
     refresh(l, b);
     limits_bucket_rescale(b, old_step, now_us);
-}
-
-/* The user's default, raised. */
-static struct limits_rule funded_rule(const struct limits_options *o)
-{
-    struct limits_rule r = o->defaults[LIMITS_USER];
-    if (r.rpm <= 0 || o->funded.rpm <= r.rpm)
-        return r;
-    r.rpm = o->funded.rpm;
-    r.burst = o->funded.burst > r.burst ? o->funded.burst : r.burst;
-    return r;
 }
 
 /* Under global_lock, after a change. */
@@ -124,7 +126,7 @@ void limits_set_defaults(struct limits *l, const struct limits_options *options)
         atomic_store(&l->default_on[s], limits_rate_is_on(&rate));
         any_max |= rate.rule.max_tokens > 0;
     }
-    l->funded = funded_rule(options);
+    l->funded = raised(options->defaults[LIMITS_USER], options->funded.rpm, options->funded.burst);
     atomic_store(&l->default_max, any_max);
     atomic_fetch_add(&l->generation, 1);
     pthread_mutex_unlock(&l->defaults_lock);
@@ -247,6 +249,7 @@ static void party_unlock(struct limits *l, const struct party *p)
 static void party_find(struct limits *l, struct party *p, const struct id *subject,
                        enum limits_tier tier, int64_t now_us)
 {
+    struct limits_raise plan = {0, 0};
     for (unsigned scope = LIMITS_TEAM; scope < LIMITS_SUBJECTS; scope++) {
         if (!may_apply(l, scope, subject[scope]))
             continue;
@@ -261,7 +264,12 @@ static void party_find(struct limits *l, struct party *p, const struct id *subje
             b = bucket_make(s, (enum limits_scope)scope, subject[scope], now_us);
         if (b == NULL)
             continue;
-        tier_set(l, b, scope == LIMITS_USER ? tier : LIMITS_TIER_BASE, now_us);
+        if (scope == LIMITS_TEAM)
+            plan = b->plan; /* (its members come after it) */
+        if (scope == LIMITS_USER)
+            tier_set(l, b, tier, plan, now_us);
+        else
+            refresh(l, b);
         b->touched_us = now_us; /* also keeps it from being swept by the next one's making */
         if (limits_rate_is_on(&b->rate))
             p->bucket[scope] = b;
@@ -468,28 +476,49 @@ int64_t limits_max_tokens(struct limits *l, struct id team, struct id user, stru
     return least;
 }
 
+/* After a change of its own rule, or of its plan. */
+static void pin(struct limits *l, struct limits_bucket *b)
+{
+    bool team = b->scope == LIMITS_TEAM;
+    bool pinned = !limits_rule_is_unset(&b->own) || (team && b->plan.rpm > 0);
+    atomic_fetch_add(&l->own[b->scope], (int64_t)pinned - (int64_t)b->pinned);
+    b->pinned = pinned;
+    b->generation = 0;
+}
+
 /* The subject's own rule from now on. */
 static void rule_apply(struct limits *l, enum limits_scope scope, struct id subject,
                        const struct limits_rule *rule)
 {
-    bool pinned = !limits_rule_is_unset(rule);
     struct shard *s = scope == LIMITS_GLOBAL ? NULL : shard_of(l, subject);
     pthread_mutex_t *lock = s == NULL ? &l->global_lock : &s->lock;
     pthread_mutex_lock(lock);
     struct limits_bucket *b = s == NULL ? &l->global : bucket_find(s, scope, subject);
-    if (b == NULL && pinned)
+    if (b == NULL && !limits_rule_is_unset(rule))
         b = bucket_make(s, scope, subject, 0);
     if (b != NULL) {
-        atomic_fetch_add(&l->own[scope], (int64_t)pinned - (int64_t)b->pinned);
         atomic_fetch_add(&l->own_max,
                          (int64_t)(rule->max_tokens > 0) - (int64_t)(b->own.max_tokens > 0));
         b->own = *rule;
-        b->pinned = pinned;
-        b->generation = 0;
+        pin(l, b);
     }
     if (s == NULL)
         global_renew(l);
     pthread_mutex_unlock(lock);
+}
+
+static void plan_apply(struct limits *l, struct id team, struct limits_raise plan)
+{
+    struct shard *s = shard_of(l, team);
+    pthread_mutex_lock(&s->lock);
+    struct limits_bucket *b = bucket_find(s, LIMITS_TEAM, team);
+    if (b == NULL && plan.rpm > 0)
+        b = bucket_make(s, LIMITS_TEAM, team, 0);
+    if (b != NULL) {
+        b->plan = plan;
+        pin(l, b);
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 struct set {
@@ -584,6 +613,37 @@ enum err limits_set_in(struct limits *l, struct store_conn *conn, enum limits_sc
                      r.burst, r.per_hour, r.per_day, r.tpm, r.concurrency, r.max_tokens, wall_us);
 }
 
+struct plan_set {
+    struct limits *limits;
+    struct id team;
+    struct limits_raise plan;
+};
+
+static void plan_set_end(void *arg, bool committed)
+{
+    struct plan_set *set = arg;
+    if (committed)
+        plan_apply(set->limits, set->team, set->plan);
+    mem_free(set);
+}
+
+enum err limits_plan_set_in(struct limits *l, struct store_conn *conn, struct id team,
+                            struct limits_raise raise, int64_t wall_us)
+{
+    char text[ID_TEXT_MAX];
+    struct str t = subject_text(LIMITS_TEAM, team, text);
+    int64_t none = -1;
+    if (raise.rpm < 0 || raise.burst < 0)
+        return ERR_VALIDATION_FAILED;
+    struct plan_set *set = mem_zalloc(sizeof(*set));
+    *set = (struct plan_set){l, team, raise};
+    store_on_end(conn, plan_set_end, set);
+    if (raise.rpm == 0)
+        return store_run(conn, SQL_LIMITS_RULE_DELETE, NULL, "it", (int64_t)PLAN_ROWS, t);
+    return store_run(conn, SQL_LIMITS_RULE_PUT, NULL, "itiiiiiiii", (int64_t)PLAN_ROWS, t,
+                     raise.rpm, raise.burst, none, none, none, none, none, wall_us);
+}
+
 static enum err read_rules(struct limits *l, struct store_conn *conn)
 {
     struct store_query *q = NULL;
@@ -591,6 +651,10 @@ static enum err read_rules(struct limits *l, struct store_conn *conn)
     while (e == OK && (e = store_step(q)) == OK) {
         int64_t scope = store_i64(q, 0);
         struct id subject = {{0}};
+        if (scope == PLAN_ROWS && id_parse("team_", store_str(q, 1), &subject)) {
+            plan_apply(l, subject, (struct limits_raise){store_i64(q, 2), store_i64(q, 3)});
+            continue;
+        }
         if (scope < 0 || scope >= LIMITS_SCOPE__COUNT ||
             (scope != LIMITS_GLOBAL && !id_parse(prefixes[scope], store_str(q, 1), &subject))) {
             e = ERR_CORRUPT;

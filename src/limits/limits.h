@@ -105,6 +105,14 @@ const char *limits_rule_fault(const struct limits_rule *rule);
  * says so or the subject does not go with the scope. Acts when the transaction commits. */
 MUST enum err limits_set_in(struct limits *limits, struct store_conn *conn, enum limits_scope scope,
                             struct id subject, const struct limits_rule *rule, int64_t wall_us);
+/* What the team's plan gives each of its members at least, in calls of that team: it raises a
+ * default as the funded tier does. rpm 0: there is no such plan (any more). Acts when the
+ * transaction commits. */
+struct limits_raise {
+    int64_t rpm, burst;
+};
+MUST enum err limits_plan_set_in(struct limits *limits, struct store_conn *conn, struct id team,
+                                 struct limits_raise raise, int64_t wall_us);
 /* What holds for the subject (its own rule over the default). */
 void limits_get(struct limits *limits, enum limits_scope scope, struct id subject,
                 struct limits_rule *ret_rule);

@@ -665,6 +665,50 @@ static void test_tier(void **state)
     tier = LIMITS_TIER_BASE;
 }
 
+static enum err plan_in(struct store_conn *conn, void *arg)
+{
+    return limits_plan_set_in(limits, conn, team, *(struct limits_raise *)arg, 1);
+}
+
+static enum err set_plan(int64_t rpm, int64_t burst)
+{
+    struct limits_raise r = {rpm, burst};
+    return store_write(store, plan_in, &r);
+}
+
+static void test_plan(void **state)
+{
+    NEED_STORE();
+    struct id home = team, other = {{9}};
+    struct limits_options o = all_off();
+    o.defaults[LIMITS_USER] = (struct limits_rule){60, 10, 0, 0, 0, 0, 0};
+    o.funded = (struct limits_rule){.rpm = 600, .burst = 50};
+    renew(&o);
+    assert_int_equal(set_plan(-1, 0), ERR_VALIDATION_FAILED);
+    assert_int_equal(set_plan(300, 30), OK);
+    assert_int_equal(admitted_at_once(0), 30);
+    team = other; /* in another team he is as others are */
+    assert_int_equal(admitted_at_once(10 * MINUTE), 10);
+    team = home;
+    /* The better of plan and tier. */
+    tier = LIMITS_TIER_FUNDED;
+    assert_int_equal(admitted_at_once(20 * MINUTE), 50);
+    tier = LIMITS_TIER_BASE;
+    /* It outlives the process, and a rule of the team's own beside it. */
+    renew(&o);
+    assert_int_equal(admitted_at_once(30 * MINUTE), 30);
+    struct limits_rule own = LIMITS_UNSET;
+    own.rpm = own.burst = 20;
+    assert_int_equal(set_rule(LIMITS_TEAM, team, own), OK);
+    assert_int_equal(admitted_at_once(40 * MINUTE), 20);
+    assert_int_equal(set_rule(LIMITS_TEAM, team, (struct limits_rule)LIMITS_UNSET), OK);
+    assert_int_equal(admitted_at_once(50 * MINUTE), 30);
+    assert_int_equal(set_plan(0, 0), OK);
+    assert_int_equal(admitted_at_once(60 * MINUTE), 10);
+    renew(&o);
+    assert_int_equal(admitted_at_once(70 * MINUTE), 10);
+}
+
 #define ON_BOTH(test)                                                                              \
     {#test " sqlite", test, setup, teardown, NULL},                                                \
     {                                                                                              \
@@ -686,7 +730,7 @@ int main(void)
         HERE(test_all_or_nothing),   HERE(test_global_of_all_kinds),
         HERE(test_steady_state),     HERE(test_idle_buckets_go),
         HERE(test_threads),          ON_BOTH(test_rules),
-        ON_BOTH(test_rule_refusals),
+        ON_BOTH(test_rule_refusals), ON_BOTH(test_plan),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();
