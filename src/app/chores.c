@@ -31,6 +31,8 @@ static enum err expire_in(struct store_conn *conn, void *arg)
         e = identity_expire_in(x->h->identity, conn, x->now_us);
     if (e == OK)
         e = identity_account_expire_in(x->h->identity, conn, x->now_us);
+    if (e == OK)
+        e = payments_expire_in(x->h->payments, conn, x->now_us);
     return e == OK ? ledger_expire_in(x->h->ledger, conn, x->now_us, &x->lots) : e;
 }
 

@@ -400,6 +400,24 @@ static void check_packs(const struct config *c, struct buf *report)
     }
 }
 
+static void check_states(const struct config *c, struct buf *report)
+{
+    static const char *const states[] = {"incomplete", "trialing", "active",
+                                         "past_due",   "unpaid",   "paused"};
+    struct str list = str_c(c->stripe_subscription_access);
+    while (list.n != 0) {
+        struct str one = str_trim(str_cut(&list, ','));
+        bool known = false;
+        for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+            known = known || str_eq(one, str_c(states[i]));
+        if (!known)
+            buf_printf(report,
+                       "[stripe] subscription_access: '%.*s' is none of incomplete, trialing, "
+                       "active, past_due, unpaid, paused\n",
+                       STR_ARG(one));
+    }
+}
+
 static void check_stripe(const struct config *c, struct buf *report)
 {
     struct str url = str_c(c->stripe_api_url);
@@ -426,6 +444,7 @@ static void check_stripe(const struct config *c, struct buf *report)
     if (c->stripe_reconcile_every < US_PER_S)
         buf_add(report, STR("[stripe] reconcile_every must be 1s or more\n"));
     check_packs(c, report);
+    check_states(c, report);
 }
 
 static void check_smtp(const struct config *c, struct buf *report)

@@ -209,7 +209,9 @@ static enum err open_payments(struct house *h, char why[STORE_WHY_MAX])
         .fraud_warning_freezes = c->stripe_fraud_warning_freezes,
         .checkout_expires_us = c->stripe_checkout_expires,
         .reconcile_every_us = c->stripe_reconcile_every,
-        .reconcile_again_us = c->stripe_reconcile_again};
+        .reconcile_again_us = c->stripe_reconcile_again,
+        .access_states = c->stripe_subscription_access,
+        .grace_us = c->stripe_subscription_grace};
     enum err e = OK;
     if (c->stripe_secret_key_file[0] != '\0') {
         e = read_secret("[stripe] secret_key_file", c->stripe_secret_key_file, h->stripe_key, why);
@@ -435,6 +437,8 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
     h->control.oidc = h->oidc;
     h->control.payments = h->payments;
     payments_watch(h->payments, (struct payments_watcher){control_payment_changed_in, &h->control});
+    subscriptions_watch(
+        h->payments, (struct subscriptions_watcher){control_subscription_changed_in, &h->control});
     h->control.upstream_keys = h->upstream_keys;
     h->control.store = h->store;
     h->control.brand_name = h->config->brand_name;

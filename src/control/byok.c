@@ -95,7 +95,7 @@ static enum jobs_outcome retire(struct control *c, struct jobs_call *call, struc
 {
     struct openrouter o = byok_provider(c);
     struct openrouter_key key;
-    enum jobs_outcome outcome = openrouter_key_read(&o, call, str_c(r->hash), &key);
+    enum jobs_outcome outcome = openrouter_key_read(&o, call, str_c(r->hash), o.limit_reset, &key);
     if (outcome != JOBS_DONE)
         return outcome;
     int64_t left = key.remaining.v >= 0 ? key.remaining.v : r->limit.v - key.usage.v;
@@ -240,7 +240,8 @@ static enum jobs_outcome at_provider(struct byok *b, bool *ret_keep_claim)
         outcome = retire(b->w.c, &b->call, &b->row);
     if (outcome != JOBS_DONE || !b->makes)
         return outcome;
-    outcome = openrouter_key_make(&provider, &b->call, key_name(b, &b->call.arena), b->row.limit,
+    outcome = openrouter_key_make(&provider, &b->call, key_name(b, &b->call.arena),
+                                  (struct openrouter_limit){b->row.limit, provider.limit_reset},
                                   &b->hash, &b->secret);
     *ret_keep_claim = outcome == JOBS_DONE || outcome == JOBS_UNKNOWN;
     return outcome;

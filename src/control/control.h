@@ -16,7 +16,7 @@
 #include "gateway/gateway.h"
 #include "identity/oidc.h"
 #include "jobs/hooks.h"
-#include "payments/payments.h"
+#include "payments/subscriptions.h"
 
 #include <stdatomic.h>
 
@@ -73,6 +73,10 @@ enum err control_payment_changed_in(void *control, struct store_conn *conn, cons
 
 /* Members of a payment as its team sees it. */
 MUST enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b);
+
+/* Fits subscriptions_watch. */
+enum err control_subscription_changed_in(void *control, struct store_conn *conn,
+                                         const struct subscription_told *told);
 
 enum err control_me(void *control, const struct http_request *r, struct http_reply *reply);
 enum err control_me_usage(void *control, const struct http_request *r, struct http_reply *reply);

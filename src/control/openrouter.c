@@ -126,17 +126,16 @@ static struct nano zero_if_none(struct nano n)
     return NANO(n.v < 0 ? 0 : n.v);
 }
 
-static const char *usage_member(const struct openrouter *o)
+static const char *usage_member(const char *reset)
 {
-    if (strcmp(o->limit_reset, "daily") == 0)
+    if (strcmp(reset, "daily") == 0)
         return "usage_daily";
-    if (strcmp(o->limit_reset, "weekly") == 0)
+    if (strcmp(reset, "weekly") == 0)
         return "usage_weekly";
-    return strcmp(o->limit_reset, "monthly") == 0 ? "usage_monthly" : "usage";
+    return strcmp(reset, "monthly") == 0 ? "usage_monthly" : "usage";
 }
 
-static bool key_read(const struct openrouter *o, struct arena *a, struct str json,
-                     struct openrouter_key *k)
+static bool key_read(const char *reset, struct arena *a, struct str json, struct openrouter_key *k)
 {
     *k = (struct openrouter_key){.name = STR("")};
     if (json_string(a, json_get(json, STR("hash")), &k->hash) != OK || k->hash.n == 0)
@@ -145,7 +144,7 @@ static bool key_read(const struct openrouter *o, struct arena *a, struct str jso
         k->name = STR("");
     k->limit = money_of(json, "limit");
     k->remaining = money_of(json, "limit_remaining");
-    k->usage = zero_if_none(money_of(json, usage_member(o)));
+    k->usage = zero_if_none(money_of(json, usage_member(reset)));
     k->usage_monthly = zero_if_none(money_of(json, "usage_monthly"));
     k->byok_usage_monthly = zero_if_none(money_of(json, "byok_usage_monthly"));
     k->disabled = json_is_true(json_get(json, STR("disabled")));
@@ -166,20 +165,20 @@ static bool hash_is_plain(struct str hash)
 
 /* ---- calls ---- */
 
-static void limit_members(const struct openrouter *o, struct nano limit, struct buf *b)
+static void limit_members(struct openrouter_limit limit, struct buf *b)
 {
-    buf_json_nano_number(b, "limit", limit);
+    buf_json_nano_number(b, "limit", limit.amount);
     buf_json_key(b, "limit_reset");
-    if (o->limit_reset[0] != '\0')
-        buf_json_str(b, str_c(o->limit_reset));
+    if (limit.reset[0] != '\0')
+        buf_json_str(b, str_c(limit.reset));
     else
         buf_add(b, STR("null"));
     buf_json_bool(b, "include_byok_in_limit", true);
 }
 
 enum jobs_outcome openrouter_key_make(const struct openrouter *o, struct jobs_call *call,
-                                      struct str name, struct nano limit, struct str *ret_hash,
-                                      struct str *ret_secret)
+                                      struct str name, struct openrouter_limit limit,
+                                      struct str *ret_hash, struct str *ret_secret)
 {
     struct exchange x;
     struct buf body;
@@ -187,7 +186,7 @@ enum jobs_outcome openrouter_key_make(const struct openrouter *o, struct jobs_ca
     buf_init(&body, 4096);
     buf_byte(&body, '{');
     buf_json_member(&body, "name", name);
-    limit_members(o, limit, &body);
+    limit_members(limit, &body);
     buf_byte(&body, '}');
     ask(o, call, "POST", "/keys", buf_str(&body), &x);
     buf_fini(&body);
@@ -210,7 +209,8 @@ enum jobs_outcome openrouter_key_make(const struct openrouter *o, struct jobs_ca
 }
 
 enum jobs_outcome openrouter_key_read(const struct openrouter *o, struct jobs_call *call,
-                                      struct str hash, struct openrouter_key *ret)
+                                      struct str hash, const char *reset,
+                                      struct openrouter_key *ret)
 {
     struct exchange x;
     if (!hash_is_plain(hash))
@@ -219,20 +219,20 @@ enum jobs_outcome openrouter_key_read(const struct openrouter *o, struct jobs_ca
     ask(o, call, "GET", path.p, STR(""), &x);
     struct str json = arena_dup(&call->arena, buf_str(&x.answer.body));
     end(&x);
-    if (x.outcome == JOBS_DONE && !key_read(o, &call->arena, json_get(json, STR("data")), ret))
+    if (x.outcome == JOBS_DONE && !key_read(reset, &call->arena, json_get(json, STR("data")), ret))
         return JOBS_RETRY;
     return read_only(x.outcome);
 }
 
 enum jobs_outcome openrouter_key_limit(const struct openrouter *o, struct jobs_call *call,
-                                       struct str hash, struct nano limit)
+                                       struct str hash, struct openrouter_limit limit)
 {
     struct exchange x;
     struct buf body;
     struct str path = arena_printf(&call->arena, "/keys/%.*s", STR_ARG(hash));
     buf_init(&body, 1024);
     buf_byte(&body, '{');
-    limit_members(o, limit, &body);
+    limit_members(limit, &body);
     buf_byte(&body, '}');
     ask(o, call, "PATCH", path.p, buf_str(&body), &x);
     buf_fini(&body);
@@ -268,7 +268,7 @@ static enum jobs_outcome walk_page(const struct openrouter *o, struct jobs_call 
     while (x.outcome == JOBS_DONE && !*ret_stop && json_next(&w)) {
         struct openrouter_key k;
         arena_reset(&a);
-        if (!key_read(o, &a, w.value, &k) || !hash_is_plain(k.hash))
+        if (!key_read(o->limit_reset, &a, w.value, &k) || !hash_is_plain(k.hash))
             continue;
         bool again = n == 0 && str_eq(k.hash, str_c(first));
         if (n++ == 0) {

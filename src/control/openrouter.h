@@ -20,7 +20,7 @@ struct openrouter {
     struct catalog *catalog;
     const char *provider; /* the catalog's name of it; empty: users have no keys of their own */
     const char *management_key;
-    const char *limit_reset; /* "", "daily", "weekly", "monthly" */
+    const char *limit_reset; /* of those without a subscription */
     const char *ca_file;
 };
 static inline bool openrouter_is_configured(const struct openrouter *o)
@@ -40,14 +40,21 @@ struct openrouter_key {
     bool disabled;
 };
 
+/* What a key may spend, and when that begins anew: "", "daily", "weekly", "monthly". */
+struct openrouter_limit {
+    struct nano amount;
+    const char *reset;
+};
 /* DONE: ret_secret is the key itself. */
 enum jobs_outcome openrouter_key_make(const struct openrouter *o, struct jobs_call *call,
-                                      struct str name, struct nano limit, struct str *ret_hash,
-                                      struct str *ret_secret);
+                                      struct str name, struct openrouter_limit limit,
+                                      struct str *ret_hash, struct str *ret_secret);
+/* Its usage is told by the period of `reset`. */
 enum jobs_outcome openrouter_key_read(const struct openrouter *o, struct jobs_call *call,
-                                      struct str hash, struct openrouter_key *ret);
+                                      struct str hash, const char *reset,
+                                      struct openrouter_key *ret);
 enum jobs_outcome openrouter_key_limit(const struct openrouter *o, struct jobs_call *call,
-                                       struct str hash, struct nano limit);
+                                       struct str hash, struct openrouter_limit limit);
 /* DONE also when it was gone. */
 enum jobs_outcome openrouter_key_end(const struct openrouter *o, struct jobs_call *call,
                                      struct str hash);

@@ -152,7 +152,7 @@ static enum err paper_of(const struct payment *x, struct invoice_payment *p)
 {
     *p = (struct invoice_payment){.id = str_c(x->id),
                                   .team = x->team,
-                                  .what = STR("Prepaid credit"),
+                                  .what = x->about.n != 0 ? x->about : STR("Prepaid credit"),
                                   .currency = x->currency,
                                   .credit = x->amount,
                                   .at_us = x->completed_us};
@@ -166,6 +166,8 @@ static enum err paper_of(const struct payment *x, struct invoice_payment *p)
 static enum err receipt_in(struct control *c, struct store_conn *conn, const struct payment *x)
 {
     struct invoice_payment p;
+    if (x->paid_minor == 0)
+        return OK; /* an earlier invoice's money has paid it */
     enum err e = paper_of(x, &p);
     return e == OK ? invoice_receipt_in(c, conn, &p) : e;
 }

@@ -4,6 +4,7 @@
 #include "control/byok.h"
 #include "control/routes.h"
 #include "control/write.h"
+#include "identity/people.h"
 #include "identity/session.h"
 
 static enum err answer_me(struct control *c, const struct control_who *who,
@@ -91,6 +92,11 @@ CONTROL_ASK(control_api_me_team)
     return e == OK ? answer_me(c, &now, reply) : e;
 }
 
+static void note_team(void *arg, const struct identity_person *p)
+{
+    *(struct id *)arg = p->team;
+}
+
 static enum err delete_account(struct control_write *w, struct store_conn *conn)
 {
     struct changing *x = w->arg;
@@ -100,8 +106,13 @@ static enum err delete_account(struct control_write *w, struct store_conn *conn)
         w->reply->message = STR("You are the last operator of this house: make another one first.");
         return ERR_CONFLICT;
     }
+    struct id personal = {{0}};
+    if (e == OK)
+        e = identity_person_get(conn, w->who->user, note_team, &personal);
     if (e == OK)
         e = identity_account_delete_in(w->c->identity, conn, w->who->user, w->who->now_us);
+    if (e == OK)
+        e = subscriptions_team_gone_in(w->c->payments, conn, personal, w->who->now_us);
     if (e == ERR_CONFLICT)
         w->reply->message = STR("You are the last owner of a team: give it to somebody, or delete "
                                 "it, first.");

@@ -112,6 +112,14 @@ CONTROL_ASK(control_stripe_checkout);
 CONTROL_ASK(control_stripe_webhook);
 CONTROL_ASK(control_auto_topup_get);
 CONTROL_ASK(control_auto_topup_edit);
+CONTROL_ASK(control_plans);
+CONTROL_ASK(control_subscription);
+CONTROL_ASK(control_subscription_start);
+CONTROL_ASK(control_subscription_preview);
+CONTROL_ASK(control_subscription_change);
+CONTROL_ASK(control_subscription_cancel);
+CONTROL_ASK(control_subscription_resume);
+CONTROL_ASK(control_billing_portal);
 CONTROL_ASK(control_models_list);
 CONTROL_ASK(control_playground_key);
 
@@ -147,6 +155,15 @@ CONTROL_ASK(control_admin_invoice_pdf);
 CONTROL_ASK(control_admin_stripe_events);
 CONTROL_ASK(control_admin_reconciliation);
 CONTROL_ASK(control_admin_reconcile);
+CONTROL_ASK(control_admin_plans);
+CONTROL_ASK(control_admin_plan);
+CONTROL_ASK(control_admin_plan_create);
+CONTROL_ASK(control_admin_plan_edit);
+CONTROL_ASK(control_admin_plan_delete);
+CONTROL_ASK(control_admin_subscriptions);
+CONTROL_ASK(control_admin_subscription);
+CONTROL_ASK(control_admin_subscription_cancel);
+CONTROL_ASK(control_admin_subscription_refresh);
 
 /* ---- shared by resources ---- */
 /* A connection to read by, which sees all that has ended. */

@@ -222,6 +222,8 @@ static enum err delete_team(struct control_write *w, struct store_conn *conn)
     buf_fini(&name);
     if (e == OK)
         e = identity_team_delete_in(w->c->identity, conn, t->team, w->who->now_us);
+    if (e == OK)
+        e = subscriptions_team_gone_in(w->c->payments, conn, t->team, w->who->now_us);
     if (e == ERR_CONFLICT)
         w->reply->message = STR("A personal team goes with its account.");
     id_text("team_", t->team, w->object);

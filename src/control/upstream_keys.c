@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "observe/observe.h"
+#include "payments/subscriptions.h"
 
 #include <stdio.h>
 
@@ -33,29 +34,42 @@ bool upstream_keys_are_on(const struct upstream_keys *k)
 
 /* ---------------------------------------------------------------- what he may spend */
 
+/* One wallet: what is in it, and whether a subscription fills it every month. */
+static enum err wallet_add(const struct upstream_keys *k, struct store_conn *conn, struct id team,
+                           struct openrouter_limit *limit)
+{
+    struct arena a;
+    struct subscription x;
+    const struct ledger_account *account = ledger_find(k->ledger, team);
+    struct nano balance = account != NULL ? ledger_balance(account) : NANO(0);
+    if (balance.v > 0 && nano_add(limit->amount, balance, &limit->amount) != OK)
+        limit->amount = NANO(INT64_MAX);
+    arena_init(&a, 4096, 65536);
+    enum err e = subscriptions_of_team(conn, &a, team, &x);
+    if (e == OK && x.access)
+        limit->reset = "monthly";
+    arena_fini(&a);
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
 /* All wallets that he may spend from. */
-static enum err balance_of(const struct upstream_keys *k, struct id user, struct nano *ret)
+static enum err limit_of(const struct upstream_keys *k, struct id user,
+                         struct openrouter_limit *ret)
 {
     char text[ID_TEXT_MAX];
     struct store_conn *conn = NULL;
     struct store_query *q = NULL;
     struct id team;
-    struct nano total = NANO(0);
+    *ret = (struct openrouter_limit){NANO(0), k->options.openrouter.limit_reset};
     enum err e = store_reader_begin(k->options.store, &conn);
     if (e != OK)
         return e;
     e = store_start(conn, SQL_UPSTREAM_TEAMS_OF_USER, &q, "t", id_text("usr_", user, text));
-    while (e == OK && (e = store_step(q)) == OK) {
-        if (!id_parse("team_", store_str(q, 0), &team))
-            continue;
-        const struct ledger_account *a = ledger_find(k->ledger, team);
-        struct nano balance = a != NULL ? ledger_balance(a) : NANO(0);
-        if (balance.v > 0 && nano_add(total, balance, &total) != OK)
-            break;
-    }
+    while (e == OK && (e = store_step(q)) == OK)
+        if (id_parse("team_", store_str(q, 0), &team))
+            e = wallet_add(k, conn, team, ret);
     store_finish(&q);
     store_reader_end(&conn);
-    *ret = total;
     return e == ERR_END ? OK : e;
 }
 
@@ -93,12 +107,12 @@ static enum jobs_outcome make_run(struct jobs_call *call)
 {
     struct upstream_keys *k = call->arg;
     struct id user;
-    struct nano limit;
+    struct openrouter_limit limit;
     struct str hash, secret;
     char text[UNITS_TEXT_MAX];
     if (!user_of(call, &user))
         return JOBS_FAILED;
-    if (balance_of(k, user, &limit) != OK)
+    if (limit_of(k, user, &limit) != OK)
         return JOBS_RETRY;
     enum jobs_outcome outcome = openrouter_key_make(&k->options.openrouter, call, name_of(k, call),
                                                     limit, &hash, &secret);
@@ -107,7 +121,7 @@ static enum jobs_outcome make_run(struct jobs_call *call)
     buf_reset(&call->data);
     buf_add(&call->data, hash);
     buf_byte(&call->data, '\n');
-    buf_add(&call->data, nano_format(limit, text));
+    buf_add(&call->data, nano_format(limit.amount, text));
     buf_byte(&call->data, '\n');
     identity_upstream_seal(k->options.upstreams, user, secret, &call->data);
     mem_wipe((char *)(uintptr_t)secret.p, secret.n);
@@ -304,27 +318,28 @@ static enum jobs_outcome limit_run(struct jobs_call *call)
     struct identity_upstream_row row;
     struct openrouter_key key;
     struct id user;
-    struct nano limit;
+    struct openrouter_limit limit;
     struct seen s;
     if (!user_of(call, &user))
         return JOBS_FAILED;
     enum err e = row_of(k, user, &row);
     if (e == ERR_NOT_FOUND)
         return JOBS_DONE;
-    if (e != OK || balance_of(k, user, &limit) != OK)
+    if (e != OK || limit_of(k, user, &limit) != OK)
         return JOBS_RETRY;
     enum jobs_outcome outcome = openrouter_key_read(&k->options.openrouter, call, str_c(row.hash),
-                                                    &key);
+                                                    limit.reset, &key);
     if (outcome == JOBS_ABSENT)
         return lost(k, call, user, row.hash);
     if (outcome != JOBS_DONE)
         return outcome;
-    if (nano_add(limit, key.usage, &key.limit) != OK)
+    key.remaining = limit.amount;
+    if (nano_add(limit.amount, key.usage, &limit.amount) != OK)
         return JOBS_FAILED;
-    outcome = openrouter_key_limit(&k->options.openrouter, call, str_c(row.hash), key.limit);
+    key.limit = limit.amount;
+    outcome = openrouter_key_limit(&k->options.openrouter, call, str_c(row.hash), limit);
     if (outcome != JOBS_DONE)
         return outcome == JOBS_ABSENT ? JOBS_RETRY : outcome;
-    key.remaining = limit;
     see(&s, &key);
     buf_reset(&call->data);
     buf_add(&call->data, str_of((const char *)&s, sizeof(s)));
@@ -472,7 +487,7 @@ static enum jobs_outcome unseen_one(struct upstream_keys *k, struct jobs_call *c
     struct id user;
     struct round r = {.k = k, .now_us = call->now_us};
     enum jobs_outcome outcome = openrouter_key_read(&k->options.openrouter, call, str_c(hash),
-                                                    &key);
+                                                    k->options.openrouter.limit_reset, &key);
     if (!id_parse("usr_", user_text, &user) || (outcome != JOBS_DONE && outcome != JOBS_ABSENT))
         return outcome;
     if (outcome == JOBS_ABSENT || key.disabled) {

@@ -38,6 +38,12 @@ static enum err customer_known(struct payments *p, struct str team, char ret_cus
     return e == ERR_END || (e == OK && ret_customer[0] == '\0') ? ERR_NOT_FOUND : e;
 }
 
+enum err payment_customer_known(struct payments *p, struct str team, char ret_customer[128])
+{
+    char replaced[128];
+    return customer_known(p, team, ret_customer, replaced);
+}
+
 enum err payments_customer(struct payments *p, struct id team, struct str email,
                            char ret_customer[128], struct stripe_answer *ret_answer)
 {

@@ -115,7 +115,7 @@ enum err payments_event_in(struct payments *p, struct store_conn *conn, struct s
 
 /* ---------------------------------------------------------------- worked on */
 
-enum about { SESSION, CHARGE, REFUND, DISPUTE, INTENT, WARNING, CUSTOMER };
+enum about { SESSION, CHARGE, REFUND, DISPUTE, INTENT, WARNING, CUSTOMER, SUBSCRIPTION, INVOICE };
 
 static const struct rule {
     const char *type; /* ends with '.': all that begin so */
@@ -131,6 +131,8 @@ static const struct rule {
     {"payment_intent.canceled", INTENT},
     {"radar.early_fraud_warning.created", WARNING},
     {"customer.deleted", CUSTOMER},
+    {"customer.subscription.", SUBSCRIPTION},
+    {"invoice.", INVOICE},
 };
 
 static bool fits(const char *rule, struct str type)
@@ -149,6 +151,8 @@ static enum err apply_rule(struct fact *f, enum about about, struct str object, 
     case INTENT: return fact_intent(f, object, type);
     case WARNING: return fact_warning(f, object);
     case CUSTOMER: return payments_customer_gone_in(f->conn, stripe_text(f->arena, object, "id"));
+    case SUBSCRIPTION: return fact_subscription(f, object, type);
+    case INVOICE: return fact_invoice(f, object);
     }
     return ERR_NOT_FOUND;
 }

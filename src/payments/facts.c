@@ -112,8 +112,11 @@ static enum err session_open(struct fact *f, struct payment *x, const char *stat
 enum err fact_session(struct fact *f, struct str session, struct str type)
 {
     struct payment x;
-    if (!str_eq(stripe_text(f->arena, session, "mode"), STR("payment")))
-        return ERR_NOT_FOUND; /* subscriptions are paid by their invoices */
+    struct str mode = stripe_text(f->arena, session, "mode");
+    if (str_eq(mode, STR("subscription")))
+        return fact_plan_session(f, session, type);
+    if (!str_eq(mode, STR("payment")))
+        return ERR_NOT_FOUND;
     enum err e = session_payment(f, session, &x);
     if (e != OK)
         return e;
@@ -145,8 +148,8 @@ enum err fact_intent(struct fact *f, struct str intent, struct str type)
     if (e != OK)
         return e;
     found(f, &x);
-    if (str_eq(x.kind, STR("topup")))
-        return OK; /* its session says when it is paid */
+    if (!str_eq(x.kind, STR("auto_topup")))
+        return OK; /* its session or invoice says when it is paid */
     if (!str_eq(type, STR("payment_intent.succeeded")))
         return OK; /* who asked for it knows */
     int64_t received = stripe_i64(intent, "amount_received", -1);

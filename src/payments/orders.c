@@ -43,7 +43,11 @@ static void row_read(const struct store_query *q, struct arena *a, struct paymen
     x->expires_us = store_i64(q, c++);
     x->completed_us = store_i64(q, c++);
     x->updated_us = store_i64(q, c++);
-    x->email = arena_dup(a, store_str(q, c));
+    x->email = arena_dup(a, store_str(q, c++));
+    x->subscription = arena_dup(a, store_str(q, c++));
+    x->invoice = arena_dup(a, store_str(q, c++));
+    x->about = arena_dup(a, store_str(q, c++));
+    x->reversed = store_nano(q, c);
 }
 
 enum err payments_get(struct store_conn *conn, struct arena *a, struct str by,
@@ -52,6 +56,7 @@ enum err payments_get(struct store_conn *conn, struct arena *a, struct str by,
     struct store_query *q = NULL;
     enum sql_id sql = str_starts(by, STR("cs_"))   ? SQL_PAYMENTS_BY_SESSION
                       : str_starts(by, STR("pi_")) ? SQL_PAYMENTS_BY_INTENT
+                      : str_starts(by, STR("in_")) ? SQL_PAYMENTS_BY_INVOICE
                                                    : SQL_PAYMENTS_GET;
     enum err e = store_start(conn, sql, &q, "t", by);
     if (e == OK)
@@ -93,14 +98,20 @@ enum err payment_tell_in(struct payments *p, struct store_conn *conn, const stru
 enum err payment_put_in(struct payments *p, struct store_conn *conn, const struct payment *x,
                         struct str before, int64_t now_us)
 {
-    enum err e = store_run(conn, SQL_PAYMENTS_SET, NULL, "ttiiittttnnniii", str_c(x->id), x->status,
-                           (int64_t)x->awaiting, x->paid_minor, x->tax_minor, x->session, x->intent,
-                           x->customer, x->failure, x->taken, x->owed, x->refunded, x->moves,
-                           x->completed_us, now_us);
+    enum err e = store_run(conn, SQL_PAYMENTS_SET, NULL, "ttiiittttnnniiintn", str_c(x->id),
+                           x->status, (int64_t)x->awaiting, x->paid_minor, x->tax_minor, x->session,
+                           x->intent, x->customer, x->failure, x->taken, x->owed, x->refunded,
+                           x->moves, x->completed_us, now_us, x->amount, x->about, x->reversed);
     if (e != OK || str_eq(before, x->status))
         return e;
     observe_say("info", "payment", "%s is %.*s", x->id, STR_ARG(x->status));
     return str_eq(x->status, STR("refunded")) ? OK : payment_tell_in(p, conn, x, x->status, now_us);
+}
+
+static struct nano paid_of(const struct payment *x)
+{
+    struct nano paid;
+    return stripe_to_nano(x->currency, x->paid_minor, &paid) == OK ? paid : NANO(0);
 }
 
 void payments_json(const struct payment *x, struct buf *b)
@@ -112,6 +123,8 @@ void payments_json(const struct payment *x, struct buf *b)
     buf_json_member(b, "status", x->status);
     buf_json_bool(b, "awaiting", pending && x->awaiting);
     buf_json_nano(b, "amount", x->amount);
+    buf_json_nano(b, "paid", paid_of(x));
+    buf_json_member(b, "description", x->about);
     buf_json_member(b, "currency", x->currency);
     buf_json_nano(b, "refunded", x->refunded);
     buf_json_nano(b, "owed", x->owed);
@@ -214,26 +227,16 @@ static enum err read_payment(struct payments *p, struct arena *a, struct str by,
     return e;
 }
 
-static void session_form(struct payments *p, const struct payment *x, const char *customer,
-                         struct buf *form)
+void payment_page_form(struct payments *p, const char *customer, const char *what, struct str id,
+                       struct id team, int64_t expires_us, struct buf *form)
 {
-    char team[ID_TEXT_MAX], text[1400];
+    char text[1400], name[64];
     const struct payments_options *o = &p->options;
-    struct str team_text = id_text("team_", x->team, team), id = str_c(x->id);
-    stripe_form_text(form, "mode", STR("payment"));
     stripe_form_text(form, "customer", str_c(customer));
     stripe_form_text(form, "client_reference_id", id);
-    stripe_form_i64(form, "line_items[0][quantity]", 1);
-    stripe_form_text(form, "line_items[0][price_data][currency]", x->currency);
-    stripe_form_i64(form, "line_items[0][price_data][unit_amount]", x->amount_minor);
-    snprintf(text, sizeof(text), "%s credit", o->brand);
-    stripe_form_text(form, "line_items[0][price_data][product_data][name]", str_c(text));
-    /* On both: refunds and disputes name the intent, which does not inherit the session's. */
-    stripe_form_text(form, "metadata[payment_id]", id);
-    stripe_form_text(form, "metadata[team_id]", team_text);
-    stripe_form_text(form, "payment_intent_data[metadata][payment_id]", id);
-    stripe_form_text(form, "payment_intent_data[metadata][team_id]", team_text);
-    stripe_form_text(form, "payment_intent_data[setup_future_usage]", STR("off_session"));
+    snprintf(name, sizeof(name), "metadata[%s]", what);
+    stripe_form_text(form, name, id);
+    stripe_form_text(form, "metadata[team_id]", id_text("team_", team, text));
     if (o->automatic_tax) {
         stripe_form_bool(form, "automatic_tax[enabled]", true);
         stripe_form_text(form, "customer_update[address]", STR("auto"));
@@ -242,9 +245,27 @@ static void session_form(struct payments *p, const struct payment *x, const char
         stripe_form_bool(form, "allow_promotion_codes", true);
     snprintf(text, sizeof(text), "%s/billing?session_id={CHECKOUT_SESSION_ID}", o->public_url);
     stripe_form_text(form, "success_url", str_c(text));
-    snprintf(text, sizeof(text), "%s/billing?canceled=%s", o->public_url, x->id);
+    snprintf(text, sizeof(text), "%s/billing?canceled=%.*s", o->public_url, STR_ARG(id));
     stripe_form_text(form, "cancel_url", str_c(text));
-    stripe_form_i64(form, "expires_at", x->expires_us / US_PER_S);
+    stripe_form_i64(form, "expires_at", expires_us / US_PER_S);
+}
+
+static void session_form(struct payments *p, const struct payment *x, const char *customer,
+                         struct buf *form)
+{
+    char team[ID_TEXT_MAX], text[1400];
+    struct str team_text = id_text("team_", x->team, team), id = str_c(x->id);
+    stripe_form_text(form, "mode", STR("payment"));
+    stripe_form_i64(form, "line_items[0][quantity]", 1);
+    stripe_form_text(form, "line_items[0][price_data][currency]", x->currency);
+    stripe_form_i64(form, "line_items[0][price_data][unit_amount]", x->amount_minor);
+    snprintf(text, sizeof(text), "%s credit", p->options.brand);
+    stripe_form_text(form, "line_items[0][price_data][product_data][name]", str_c(text));
+    /* On both: refunds and disputes name the intent, which does not inherit the session's. */
+    stripe_form_text(form, "payment_intent_data[metadata][payment_id]", id);
+    stripe_form_text(form, "payment_intent_data[metadata][team_id]", team_text);
+    stripe_form_text(form, "payment_intent_data[setup_future_usage]", STR("off_session"));
+    payment_page_form(p, customer, "payment_id", id, x->team, x->expires_us, form);
 }
 
 struct opened {

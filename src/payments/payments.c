@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "payments/room.h"
 
+#include <stdio.h>
+
 #define SWEEP_EVERY_US (60 * US_PER_S)
 
 bool payments_are_on(const struct payments *p)
@@ -45,6 +47,24 @@ struct payments *payments_new(const struct payments_options *options)
     p->reconcile_now = p->reconcile;
     p->reconcile_now.name = "stripe_reconcile_now";
     p->reconcile_now.every_us = 0;
+    p->plan = (struct jobs_kind){.name = "stripe_plan",
+                                 .steps = payments_plan_steps,
+                                 .steps_n = PAYMENTS_PLAN_STEPS,
+                                 .arg = p};
+    p->subscription = (struct jobs_kind){.name = "stripe_subscription",
+                                         .steps = payments_subscription_steps,
+                                         .steps_n = 1,
+                                         .arg = p};
+    p->invoice = (struct jobs_kind){
+        .name = "stripe_invoice", .steps = payments_invoice_steps, .steps_n = 1, .arg = p};
+    p->grace = (struct jobs_kind){.name = "stripe_grace",
+                                  .steps = payments_grace_steps,
+                                  .steps_n = PAYMENTS_GRACE_STEPS,
+                                  .arg = p};
+    jobs_kind_add(jobs, &p->plan);
+    jobs_kind_add(jobs, &p->subscription);
+    jobs_kind_add(jobs, &p->invoice);
+    jobs_kind_add(jobs, &p->grace);
     jobs_kind_add(jobs, &p->event);
     jobs_kind_add(jobs, &p->refund);
     jobs_kind_add(jobs, &p->sweep);
@@ -83,6 +103,18 @@ enum err payments_reconcile_in(struct payments *p, struct store_conn *conn, int6
     if (!payments_are_on(p))
         return ERR_NOT_IMPLEMENTED;
     return jobs_enqueue_in(p->options.jobs, conn, &spec, now_us, ret_run);
+}
+
+enum jobs_outcome payments_job_outcome(struct jobs_call *call, enum err e,
+                                       const struct stripe_answer *answer)
+{
+    if (e == OK)
+        return JOBS_DONE;
+    snprintf(call->why, sizeof(call->why), "%s",
+             answer->message[0] != '\0' ? answer->message : err_info(e)->name);
+    call->retry_us = answer->retry_after_us;
+    return e == ERR_FORBIDDEN || e == ERR_INVALID_REQUEST || e == ERR_NOT_FOUND ? JOBS_FAILED
+                                                                                : JOBS_RETRY;
 }
 
 /* ---------------------------------------------------------------- looking */

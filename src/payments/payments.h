@@ -21,6 +21,7 @@
 #include "payments/stripe.h"
 
 #define PAYMENTS_PRIORITY 20 /* of purchased lots: what was given burns first */
+#define PAYMENTS_PLAN_PRIORITY 10 /* of included credit, which expires */
 #define PAYMENTS_ID "pay_"
 
 struct payment {
@@ -34,7 +35,9 @@ struct payment {
     int64_t amount_minor, paid_minor, tax_minor;
     struct str session, intent, customer, url, failure, email;
     struct nano taken, owed, refunded;
+    struct nano reversed; /* of what expired unspent: given back as money */
     int64_t moves; /* of the ledger, so far */
+    struct str subscription, invoice, about; /* of kind subscription: whose, by which, for what */
     int64_t created_us, expires_us, completed_us, updated_us;
 };
 static inline bool payment_is_granted(const struct payment *x)
@@ -59,6 +62,8 @@ struct payments_options {
     struct nano amount_min, amount_max;
     bool automatic_tax, promotion_codes, fraud_warning_freezes;
     int64_t checkout_expires_us, reconcile_every_us, reconcile_again_us;
+    const char *access_states; /* of subscriptions: in which the tier holds, comma separated */
+    int64_t grace_us; /* that it holds on while a renewal is not paid */
 };
 struct payments;
 /* Adds its kinds to jobs. */
@@ -93,7 +98,7 @@ MUST enum err payments_customer(struct payments *p, struct id team, struct str e
 MUST enum err payments_customer_gone(struct payments *p, const char *customer);
 MUST enum err payments_customer_gone_in(struct store_conn *conn, struct str customer);
 
-/* by: our id (pay_…), the session's (cs_…) or the intent's (pi_…). */
+/* by: our id (pay_…), the session's (cs_…), the intent's (pi_…) or the invoice's (in_…). */
 MUST enum err payments_get(struct store_conn *conn, struct arena *a, struct str by,
                            struct payment *ret_payment);
 typedef void (*payments_f)(void *arg, const struct payment *x);
@@ -114,6 +119,10 @@ MUST enum err payments_paid_in(struct payments *p, struct store_conn *conn, cons
                                int64_t now_us);
 MUST enum err payments_failed_in(struct payments *p, struct store_conn *conn, const char *payment,
                                  const char *status, struct str why, int64_t now_us);
+
+/* Credit of subscriptions that is over goes to breakage. Before ledger_expire_in, which knows of no
+ * payments. */
+MUST enum err payments_expire_in(struct payments *p, struct store_conn *conn, int64_t now_us);
 
 /* ---- events ---- */
 enum payments_received {

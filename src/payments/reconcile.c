@@ -42,16 +42,6 @@ static void passed_read(const struct jobs_call *call, struct passed *d)
     *d = (struct passed){(int64_t)n[0], (int64_t)n[1], (int64_t)n[2]};
 }
 
-static enum jobs_outcome outcome_of(struct jobs_call *call, enum err e, struct stripe_answer *a)
-{
-    if (e == OK)
-        return JOBS_DONE;
-    snprintf(call->why, sizeof(call->why), "%s",
-             a->message[0] != '\0' ? a->message : err_info(e)->name);
-    call->retry_us = a->retry_after_us;
-    return e == ERR_FORBIDDEN || e == ERR_INVALID_REQUEST ? JOBS_FAILED : JOBS_RETRY;
-}
-
 /* ---------------------------------------------------------------- events that we have missed */
 
 struct fill {
@@ -132,7 +122,7 @@ static enum jobs_outcome events_run(struct jobs_call *call)
     snprintf(path, sizeof(path), "/v1/events?limit=100&created[gte]=%lld",
              (long long)(d.from_us / US_PER_S));
     e = stripe_list(&p->options.stripe, path, fill_event, &f, &answer);
-    enum jobs_outcome outcome = outcome_of(call, e == OK ? f.err : e, &answer);
+    enum jobs_outcome outcome = payments_job_outcome(call, e == OK ? f.err : e, &answer);
     stripe_answer_fini(&answer);
     d.mended = f.mended;
     if (outcome == JOBS_DONE)
@@ -221,7 +211,7 @@ static enum jobs_outcome sessions_run(struct jobs_call *call)
         }
     } while (e == OK && u->n == 100);
     mem_free(u);
-    enum jobs_outcome outcome = outcome_of(call, e, &answer);
+    enum jobs_outcome outcome = payments_job_outcome(call, e, &answer);
     stripe_answer_fini(&answer);
     return outcome;
 }
@@ -279,6 +269,13 @@ static void differ(struct compare *c, const char *kind, struct str object, const
     buf_byte(&c->findings, '}');
 }
 
+static bool fact_row(struct compare *c, enum sql_id sql, struct str id, int64_t *ret_v, size_t n);
+
+static bool of_customer(struct compare *c, struct str customer)
+{
+    return customer.n != 0 && fact_row(c, SQL_PAYMENTS_CUSTOMER_IS, customer, NULL, 0);
+}
+
 static bool compare_intent(void *arg, struct str intent)
 {
     struct compare *c = arg;
@@ -292,8 +289,12 @@ static bool compare_intent(void *arg, struct str intent)
     buf_add(&c->intents, id);
     buf_byte(&c->intents, '\0');
     c->intents_n++;
-    if (!str_starts(payment, STR(PAYMENTS_ID)))
-        return true; /* somebody else's, at the same account */
+    if (!str_starts(payment, STR(PAYMENTS_ID))) {
+        /* Somebody else's, at the same account; or an invoice's: those carry nothing of ours. */
+        if (!of_customer(c, stripe_ref(&c->a, intent, "customer")))
+            return c->err == OK;
+        payment = id;
+    }
     c->checked++;
     int64_t received = stripe_i64(intent, "amount_received", -1);
     c->err = payments_get(c->conn, &c->a, payment, &x);
@@ -379,6 +380,29 @@ static bool compare_dispute(void *arg, struct str dispute)
     return c->err == OK;
 }
 
+static bool compare_subscription(void *arg, struct str object)
+{
+    struct compare *c = arg;
+    struct subscription x;
+    char theirs[64];
+    arena_reset(&c->a);
+    struct str id = stripe_text(&c->a, object, "id");
+    struct str ours = stripe_text(&c->a, json_get(object, STR("metadata")), "subscription_id");
+    struct str status = stripe_text(&c->a, object, "status");
+    if (!str_starts(ours, STR(SUBSCRIPTION_ID)))
+        return true;
+    c->checked++;
+    c->err = subscriptions_get(c->conn, &c->a, ours, &x);
+    bool there = c->err == OK && str_eq(x.stripe_id, id);
+    if (c->err != OK && c->err != ERR_NOT_FOUND)
+        return false;
+    c->err = OK;
+    snprintf(theirs, sizeof(theirs), "%.*s", STR_ARG(str_upto(status, 40)));
+    if (!there || !str_eq(x.status, status))
+        differ(c, "subscription", id, there ? arena_dup(&c->a, x.status).p : "not known", theirs);
+    return true;
+}
+
 static int by_text(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -421,7 +445,7 @@ static enum err compare_list(struct compare *c, const char *what, int64_t from_u
                              bool (*fn)(void *arg, struct str object), struct stripe_answer *answer)
 {
     char path[128];
-    snprintf(path, sizeof(path), "/v1/%s?limit=100&created[gte]=%lld", what,
+    snprintf(path, sizeof(path), "/v1/%slimit=100&created[gte]=%lld", what,
              (long long)(from_us / US_PER_S));
     stripe_answer_fini(answer);
     c->fn = fn;
@@ -431,12 +455,14 @@ static enum err compare_list(struct compare *c, const char *what, int64_t from_u
 
 static enum err compare_all(struct compare *c, int64_t now_us, struct stripe_answer *answer)
 {
-    enum err e = compare_list(c, "payment_intents", c->from_us - EARLIER_US, compare_intent,
+    enum err e = compare_list(c, "payment_intents?", c->from_us - EARLIER_US, compare_intent,
                               answer);
     if (e == OK)
-        e = compare_list(c, "refunds", c->from_us, compare_refund, answer);
+        e = compare_list(c, "refunds?", c->from_us, compare_refund, answer);
     if (e == OK)
-        e = compare_list(c, "disputes", c->from_us, compare_dispute, answer);
+        e = compare_list(c, "disputes?", c->from_us, compare_dispute, answer);
+    if (e == OK) /* all of them: they live long */
+        e = compare_list(c, "subscriptions?status=all&", 0, compare_subscription, answer);
     if (e == OK)
         e = store_reader_begin(c->p->options.store, &c->conn);
     if (e != OK)
@@ -460,7 +486,7 @@ static enum jobs_outcome compare_run(struct jobs_call *call)
     enum err e = compare_all(&c, call->now_us, &answer);
     if (e == OK && c.intents.over)
         e = ERR_LIMIT;
-    enum jobs_outcome outcome = outcome_of(call, e, &answer);
+    enum jobs_outcome outcome = payments_job_outcome(call, e, &answer);
     if (outcome == JOBS_DONE && c.mismatches != 0 && call->attempt < LOOKS) {
         snprintf(call->why, sizeof(call->why), "%lld differ: they are looked at again",
                  (long long)c.mismatches);

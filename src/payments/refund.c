@@ -229,6 +229,18 @@ static enum err overdue_in(struct store_conn *conn, void *arg)
     return e;
 }
 
+/* Checkouts of plans that never got a page; plans that Stripe has not heard of; months of years. */
+static enum err plans_in(struct store_conn *conn, void *arg)
+{
+    struct sweep *s = arg;
+    enum err e = plans_unpriced_in(s->p, conn, s->now_us);
+    if (e == OK)
+        e = subscription_months_in(s->p, conn, s->now_us);
+    for (size_t i = 0; i < s->due.n && e == OK; i++)
+        e = subscription_over_in(s->p, conn, str_c(s->due.ids[i]), s->now_us);
+    return e;
+}
+
 static enum jobs_outcome sweep_run(struct jobs_call *call)
 {
     struct sweep *s = mem_zalloc(sizeof(*s));
@@ -241,6 +253,10 @@ static enum jobs_outcome sweep_run(struct jobs_call *call)
         e = due_read(s->p, SQL_PAYMENTS_OVERDUE, call->now_us, &s->due);
     if (e == OK && s->due.n != 0)
         e = store_write(s->p->options.store, overdue_in, s);
+    if (e == OK && payments_are_on(s->p))
+        e = due_read(s->p, SQL_SUBSCRIPTION_OVERDUE, call->now_us, &s->due);
+    if (e == OK && payments_are_on(s->p))
+        e = store_write(s->p->options.store, plans_in, s);
     mem_free(s);
     return e == OK ? JOBS_DONE : JOBS_RETRY;
 }

@@ -8,6 +8,7 @@
  *
  * Money and credit are not the same sum where tax came on top, a discount off, or a plan's price
  * buys other credit: a part of what was paid stands for the same part of the credit. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "payments/room.h"
 
@@ -101,33 +102,47 @@ static struct str reason(struct settling *s, const char *words)
 struct lots {
     struct id ids[64];
     size_t n;
+    struct nano expired; /* of all of them */
 };
 
 static enum err lots_read(struct store_conn *conn, const char *payment, struct lots *l)
 {
     struct store_query *q = NULL;
-    l->n = 0;
+    *l = (struct lots){.n = 0};
     enum err e = store_start(conn, SQL_PAYMENTS_LOTS, &q, "t", str_c(payment));
-    while (e == OK && l->n < sizeof(l->ids) / sizeof(l->ids[0]) && (e = store_step(q)) == OK)
+    while (e == OK && l->n < sizeof(l->ids) / sizeof(l->ids[0]) && (e = store_step(q)) == OK) {
         l->ids[l->n++] = id_of_bytes(store_str(q, 0));
+        l->expired = nano_plus(l->expired, store_nano(q, 1));
+    }
     store_finish(&q);
     return e == ERR_END ? OK : e;
 }
 
-static enum err lot_grant(struct settling *s, struct nano amount, const char *words)
+/* What is given back of a month that is over stays for another one. */
+static int64_t lasts_until(const struct payment_month *m, bool back, int64_t now_us)
+{
+    int64_t least = now_us + (back ? 30 * US_PER_DAY : US_PER_S);
+    if (m == NULL || m->expires_us == 0)
+        return 0;
+    return m->expires_us > least ? m->expires_us : least;
+}
+
+static enum err lot_grant(struct settling *s, struct nano amount, const char *words,
+                          const struct payment_month *month, bool back)
 {
     struct lots l;
-    bool replayed;
+    bool replayed, plan = str_eq(s->x->kind, STR("subscription"));
     enum err e = lots_read(s->conn, s->x->id, &l);
     struct ledger_grant g = {.wallet = s->x->team,
                              .lot = id_new(s->now_us),
-                             .kind = LEDGER_LOT_PURCHASED,
+                             .kind = plan ? LEDGER_LOT_SUBSCRIPTION : LEDGER_LOT_PURCHASED,
                              .amount = amount,
-                             .priority = PAYMENTS_PRIORITY,
+                             .priority = plan ? PAYMENTS_PLAN_PRIORITY : PAYMENTS_PRIORITY,
+                             .expires_us = lasts_until(month, back, s->now_us),
                              .source = STR("stripe_clearing"),
                              .reason = reason(s, words),
                              .wall_us = s->now_us};
-    if (e != OK)
+    if (e != OK || amount.v == 0)
         return e;
     if (l.n == sizeof(l.ids) / sizeof(l.ids[0]))
         return ERR_VALIDATION_FAILED; /* so often is no dispute won */
@@ -135,8 +150,8 @@ static enum err lot_grant(struct settling *s, struct nano amount, const char *wo
     e = ledger_grant_in(s->p->ledger, s->conn, &g, &replayed);
     if (e != OK)
         return e;
-    return store_run(s->conn, SQL_PAYMENTS_LOT_ADD, NULL, "tib", str_c(s->x->id), (int64_t)l.n,
-                     id_bytes(&g.lot));
+    return store_run(s->conn, SQL_PAYMENTS_LOT_ADD, NULL, "tibii", str_c(s->x->id), (int64_t)l.n,
+                     id_bytes(&g.lot), month != NULL ? month->starts_us : 0, g.expires_us);
 }
 
 static enum err lots_take(struct settling *s, int64_t most)
@@ -160,17 +175,29 @@ static enum err lots_take(struct settling *s, int64_t most)
     return e;
 }
 
-static enum err owed_set(struct settling *s, int64_t owed)
+/* One of the house's accounts bears so much of what is given back, no more and no less. */
+static enum err borne_set(struct settling *s, const char *account, struct nano *at, int64_t wanted,
+                          const char *words)
 {
-    int64_t more = owed - s->x->owed.v;
+    int64_t more = wanted - at->v;
     if (more == 0)
         return OK;
-    struct str from = more > 0 ? STR("receivable") : STR("stripe_clearing");
-    struct str to = more > 0 ? STR("stripe_clearing") : STR("receivable");
-    s->x->owed = NANO(owed);
+    struct str from = more > 0 ? str_c(account) : STR("stripe_clearing");
+    struct str to = more > 0 ? STR("stripe_clearing") : str_c(account);
+    *at = NANO(wanted);
     return ledger_move_in(s->p->ledger, s->conn, from, to, NANO(more > 0 ? more : -more),
-                          reason(s, more > 0 ? "owed" : "no longer owed"), next_key(s, "owed"),
-                          s->now_us);
+                          reason(s, words), next_key(s, account), s->now_us);
+}
+
+/* What expired unspent is given back by the house, what was spent is owed. */
+static enum err short_set(struct settling *s, int64_t missing)
+{
+    struct lots l;
+    enum err e = lots_read(s->conn, s->x->id, &l);
+    int64_t expired = e == OK && l.expired.v < missing ? l.expired.v : missing;
+    if (e == OK)
+        e = borne_set(s, "breakage", &s->x->reversed, expired, "given back though expired");
+    return e == OK ? borne_set(s, "receivable", &s->x->owed, missing - expired, "owed") : e;
 }
 
 static int64_t min64(int64_t a, int64_t b)
@@ -212,7 +239,8 @@ static struct str status_of(const struct payment *x, const struct claims *c)
 {
     if (c->disputed)
         return STR("disputed");
-    return x->refunded.v >= x->amount.v ? STR("refunded") : STR("completed");
+    bool all = c->refunded_minor > 0 && c->refunded_minor >= x->paid_minor;
+    return all ? STR("refunded") : STR("completed");
 }
 
 enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct arena *a,
@@ -232,15 +260,18 @@ enum err payment_settle_in(struct payments *p, struct store_conn *conn, struct a
     if (x->taken.v < want) {
         e = lots_take(&s, want - x->taken.v);
     } else if (x->taken.v > want) {
-        e = lot_grant(&s, NANO(x->taken.v - want), "given back");
+        const struct payment_month now = {now_us, now_us};
+        e = lot_grant(&s, NANO(x->taken.v - want), "given back",
+                      str_eq(x->kind, STR("subscription")) ? &now : NULL, true);
         x->taken = NANO(want);
     }
     if (e == OK)
-        e = owed_set(&s, hard > x->taken.v ? hard - x->taken.v : 0);
+        e = short_set(&s, hard > x->taken.v ? hard - x->taken.v : 0);
     if (e != OK)
         return e;
-    bool more = nano_of(x, c.refunded_minor) > x->refunded.v;
-    x->refunded = NANO(nano_of(x, c.refunded_minor));
+    struct nano refunded = NANO(nano_of(x, c.refunded_minor));
+    bool more = refunded.v > x->refunded.v;
+    x->refunded = refunded;
     x->status = status_of(x, &c);
     e = payment_put_in(p, conn, x, before, now_us);
     if (e == OK)
@@ -298,8 +329,9 @@ enum err payments_release_in(struct payments *p, struct store_conn *conn, const 
 
 /* ---------------------------------------------------------------- paid */
 
-static enum err paid(struct payments *p, struct store_conn *conn, struct arena *a,
-                     struct payment *x, struct str intent, int64_t now_us)
+enum err payment_paid_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                         struct payment *x, struct str intent, const struct payment_month *month,
+                         int64_t now_us)
 {
     struct settling s = {.p = p, .conn = conn, .x = x, .now_us = now_us};
     struct payment other;
@@ -312,7 +344,7 @@ static enum err paid(struct payments *p, struct store_conn *conn, struct arena *
         x->intent = intent;
     }
     struct str before = x->status;
-    enum err e = lot_grant(&s, x->amount, "bought");
+    enum err e = lot_grant(&s, x->amount, month != NULL ? "subscribed" : "bought", month, false);
     if (e != OK)
         return e;
     x->completed_us = now_us;
@@ -333,8 +365,67 @@ enum err payments_paid_in(struct payments *p, struct store_conn *conn, const cha
     if (e == OK && !payment_is_granted(&x)) {
         x.paid_minor = paid_minor;
         x.tax_minor = tax_minor;
-        e = paid(p, conn, &a, &x, intent, now_us);
+        e = payment_paid_in(p, conn, &a, &x, intent, NULL, now_us);
     }
     arena_fini(&a);
+    return e;
+}
+
+/* ---------------------------------------------------------------- months of a subscription */
+
+enum err payment_more_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                         struct payment *x, struct nano amount, const struct payment_month *month,
+                         int64_t now_us)
+{
+    struct settling s = {.p = p, .conn = conn, .x = x, .now_us = now_us};
+    enum err e = lot_grant(&s, amount, "subscribed", month, false);
+    x->amount = nano_plus(x->amount, amount);
+    if (e == OK)
+        e = payment_put_in(p, conn, x, x->status, now_us);
+    return e == OK ? payment_settle_in(p, conn, a, x, now_us) : e;
+}
+
+enum err payment_expire_in(struct payments *p, struct store_conn *conn, struct str payment,
+                           struct id lot, struct nano most, int64_t now_us)
+{
+    struct arena a;
+    struct payment x;
+    struct nano unspent = NANO(0), taken = NANO(0);
+    struct settling s = {.p = p, .conn = conn, .x = &x, .now_us = now_us};
+    arena_init(&a, 4096, 65536);
+    enum err e = payments_get(conn, &a, payment, &x);
+    if (e == OK)
+        e = ledger_lot_unspent_in(p->ledger, conn, lot, &unspent);
+    unspent = most.v < unspent.v ? most : unspent;
+    if (e == OK && unspent.v > 0)
+        e = ledger_lot_take_in(p->ledger, conn, lot, unspent, STR("breakage"),
+                               reason(&s, "expired"), next_key(&s, "expire"), now_us, &taken);
+    if (e == OK)
+        e = store_run(conn, SQL_PAYMENTS_LOT_EXPIRED, NULL, "tbn", payment, id_bytes(&lot), taken);
+    if (e == OK && taken.v > 0)
+        e = payment_put_in(p, conn, &x, x.status, now_us);
+    if (e == OK && taken.v > 0)
+        e = payment_settle_in(p, conn, &a, &x, now_us);
+    arena_fini(&a);
+    return e;
+}
+
+enum err payments_expire_in(struct payments *p, struct store_conn *conn, int64_t now_us)
+{
+    struct store_query *q = NULL;
+    struct {
+        char payment[ID_TEXT_MAX];
+        struct id lot;
+    } due[100];
+    size_t n = 0;
+    enum err e = store_start(conn, SQL_PAYMENTS_LOTS_DUE, &q, "i", now_us);
+    while (e == OK && n < 100 && (e = store_step(q)) == OK) {
+        snprintf(due[n].payment, ID_TEXT_MAX, "%.*s", STR_ARG(store_str(q, 0)));
+        due[n++].lot = id_of_bytes(store_str(q, 1));
+    }
+    store_finish(&q);
+    e = e == ERR_END ? OK : e;
+    for (size_t i = 0; i < n && e == OK; i++)
+        e = payment_expire_in(p, conn, str_c(due[i].payment), due[i].lot, NANO(INT64_MAX), now_us);
     return e;
 }

@@ -141,6 +141,10 @@
     CONF(stripe, reconcile_every, TIME, "1h", "Stripe's lists are compared with ours")             \
     CONF(stripe, reconcile_again, TIME, "20s",                                                     \
          "what differs is looked at twice again, each time after: its event may be on its way")    \
+    CONF(stripe, subscription_access, STR, "trialing, active, past_due",                           \
+         "states of a subscription in which its plan's limits hold, comma separated")              \
+    CONF(stripe, subscription_grace, TIME, "3d",                                                   \
+         "that they hold on, and included credit lasts, when a renewal is not paid")               \
     CONF(jobs, threads, INT, "4", "workers for mail and other work in the background; 1 to 64")    \
     CONF(jobs, keep, TIME, "7d", "finished jobs stay listed for")                                  \
     CONF(retention, audit, TIME, "400d", "lines of the audit log are kept for; 0s: for ever")      \

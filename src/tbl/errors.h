@@ -39,6 +39,8 @@
         "The code is wrong, or was used already. Try the next one.")                               \
     ERR(INSUFFICIENT_CREDITS, 402, "insufficient_credits", "insufficient_quota", false,            \
         "Not enough credit for this call. Top up, or lower max_tokens.")                           \
+    ERR(PAYMENT_FAILED, 402, "payment_failed", "insufficient_quota", false,                        \
+        "The card was declined. Nothing was changed; try another card.")                           \
     ERR(MODEL_NOT_ALLOWED, 403, "model_not_allowed", "permission_error", false,                    \
         "This API key may not use this model.")                                                    \
     ERR(IP_NOT_ALLOWED, 403, "ip_not_allowed", "permission_error", false,                          \

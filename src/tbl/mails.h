@@ -98,6 +98,31 @@
          "Your card could not be charged with {amount} for the credit of {team} without you. Buy " \
          "the credit yourself, then turn automatic top-up on again.",                              \
          "Top up", "")                                                                             \
+    MAIL(SUBSCRIPTION_FAILED, "subscription_failed", "Your subscription could not be paid",        \
+         "Your subscription could not be paid",                                                    \
+         "Your card could not be charged for {name} ({amount}), the subscription of {team}. It "   \
+         "will be tried again in the next days. Use another card to keep the plan.",               \
+         "Look at it", "")                                                                         \
+    MAIL(                                                                                          \
+        SUBSCRIPTION_ACTION, "subscription_action", "Your bank wants you to confirm a payment",    \
+        "Your bank wants you to confirm a payment",                                                \
+        "The payment for {name} ({amount}), the subscription of {team}, waits for you: your bank " \
+        "wants you to confirm it.",                                                                \
+        "Confirm the payment", "")                                                                 \
+    MAIL(SUBSCRIPTION_WARNING, "subscription_warning", "Your plan is about to be taken away",      \
+         "Your plan is about to be taken away",                                                    \
+         "{name}, the subscription of {team}, is still not paid. Its limits hold until {at}. Pay " \
+         "the open invoice, or use another card, to keep them.",                                   \
+         "Pay now", "")                                                                            \
+    MAIL(SUBSCRIPTION_TRIAL, "subscription_trial", "Your trial ends soon", "Your trial ends soon", \
+         "The trial of {name} for {team} ends at {at}. From then on your card is charged with "    \
+         "{amount} each period. Cancel before, if you do not want that.",                          \
+         "Look at your plan", "")                                                                  \
+    MAIL(SUBSCRIPTION_ENDED, "subscription_ended", "Your subscription has ended",                  \
+         "Your subscription has ended",                                                            \
+         "{name}, the subscription of {team}, has ended. What was left of its included credit is " \
+         "gone, credit that you have bought stays.",                                               \
+         "See the plans", "")                                                                      \
     MAIL(WEBHOOK_OFF, "webhook_off", "A webhook was turned off", "A webhook was turned off",       \
          "The webhook of {team} to {name} did not take what was sent to it, and was turned off. "  \
          "What was not delivered can be sent again.",                                              \

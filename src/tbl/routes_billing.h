@@ -45,6 +45,39 @@
           BILLING_READ, "credit that buys itself")                                                 \
     ROUTE(AUTO_TOPUP_EDIT, "PATCH", "/api/billing/auto-topup", ASK, control_auto_topup_edit, 4096, \
           BILLING_WRITE, "sets it")                                                                \
+    ROUTE(PLANS, "GET", "/api/plans", ASK, control_plans, 0, NONE, "plans on offer")               \
+    ROUTE(SUBSCRIPTION, "GET", "/api/billing/subscription", ASK, control_subscription, 0,          \
+          BILLING_READ, "the team's plan")                                                         \
+    ROUTE(SUBSCRIPTION_START, "POST", "/api/billing/subscription", ASK,                            \
+          control_subscription_start, 4096, CHECKOUT, "opens the page to subscribe on")            \
+    ROUTE(SUBSCRIPTION_PREVIEW, "POST", "/api/billing/subscription/preview", ASK,                  \
+          control_subscription_preview, 4096, BILLING_WRITE, "what a change would do")             \
+    ROUTE(SUBSCRIPTION_CHANGE, "POST", "/api/billing/subscription/change", ASK,                    \
+          control_subscription_change, 4096, BILLING_WRITE, "another plan")                        \
+    ROUTE(SUBSCRIPTION_CANCEL, "POST", "/api/billing/subscription/cancel", ASK,                    \
+          control_subscription_cancel, 4096, BILLING_WRITE, "ends it with its period")             \
+    ROUTE(SUBSCRIPTION_RESUME, "POST", "/api/billing/subscription/resume", ASK,                    \
+          control_subscription_resume, 4096, BILLING_WRITE, "does not end it after all")           \
+    ROUTE(PORTAL, "POST", "/api/billing/portal", ASK, control_billing_portal, 4096, BILLING_WRITE, \
+          "opens Stripe's pages for cards and invoices")                                           \
+    ROUTE(ADMIN_PLANS, "GET", "/api/admin/plans", ASK, control_admin_plans, 0, OPERATOR,           \
+          "what is sold by subscription")                                                          \
+    ROUTE(ADMIN_PLAN, "GET", "/api/admin/plans/{id}", ASK, control_admin_plan, 0, OPERATOR,        \
+          "one plan")                                                                              \
+    ROUTE(ADMIN_PLAN_CREATE, "POST", "/api/admin/plans", ASK, control_admin_plan_create, 16384,    \
+          OPERATOR, "another plan")                                                                \
+    ROUTE(ADMIN_PLAN_EDIT, "PATCH", "/api/admin/plans/{id}", ASK, control_admin_plan_edit, 16384,  \
+          OPERATOR, "changes it for who comes")                                                    \
+    ROUTE(ADMIN_PLAN_DELETE, "DELETE", "/api/admin/plans/{id}", ASK, control_admin_plan_delete, 0, \
+          OPERATOR, "takes one away that nobody had")                                              \
+    ROUTE(ADMIN_SUBSCRIPTIONS, "GET", "/api/admin/subscriptions", ASK,                             \
+          control_admin_subscriptions, 0, OPERATOR, "who has a plan")                              \
+    ROUTE(ADMIN_SUBSCRIPTION, "GET", "/api/admin/subscriptions/{id}", ASK,                         \
+          control_admin_subscription, 0, OPERATOR, "one subscription and what was paid for it")    \
+    ROUTE(ADMIN_SUBSCRIPTION_CANCEL, "POST", "/api/admin/subscriptions/{id}/cancel", ASK,          \
+          control_admin_subscription_cancel, 4096, OPERATOR, "ends it")                            \
+    ROUTE(ADMIN_SUBSCRIPTION_REFRESH, "POST", "/api/admin/subscriptions/{id}/refresh", ASK,        \
+          control_admin_subscription_refresh, 4096, OPERATOR, "asks Stripe what it is")            \
     ROUTE(ADMIN_CODES, "GET", "/api/admin/codes", ASK, control_admin_codes, 0, OPERATOR,           \
           "codes that give credit")                                                                \
     ROUTE(ADMIN_CODE, "GET", "/api/admin/codes/{id}", ASK, control_admin_code, 0, OPERATOR,        \

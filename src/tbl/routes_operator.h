@@ -69,9 +69,8 @@
           OPERATOR, "one payment with what is known of it")                                        \
     ROUTE(ADMIN_PAYMENT_REFUND, "POST", "/api/admin/payments/{id}/refund", ASK,                    \
           control_admin_refund, 4096, OPERATOR, "sends money back")                                \
-    ROUTE(ADMIN_PAYMENT_RELEASE, "POST",                                                           \
-          "/api/admin/payments/{id}/disputes/{dispute_id}/release", ASK, control_admin_release,    \
-          4096, OPERATOR, "gives frozen credit back")                                              \
+    ROUTE(ADMIN_PAYMENT_RELEASE, "POST", "/api/admin/payments/{id}/disputes/{dispute_id}/release", \
+          ASK, control_admin_release, 4096, OPERATOR, "gives frozen credit back")                  \
     ROUTE(ADMIN_INVOICE_PDF, "GET", "/api/admin/invoices/{id}/pdf", ASK,                           \
           control_admin_invoice_pdf, 0, OPERATOR, "a customer's receipt or statement")             \
     ROUTE(ADMIN_STRIPE_EVENTS, "GET", "/api/admin/stripe-events", ASK,                             \

@@ -14,14 +14,16 @@ SELECT count(*) FROM stripe_transactions WHERE team_id = $1 AND status = 'pendin
 SELECT p.id, p.team_id, p.user_id, p.kind, p.status, p.awaiting, p.amount, p.currency,
     p.amount_minor, p.paid_minor, p.tax_minor, p.livemode, p.session_id, p.payment_intent,
     p.customer_id, p.url, p.failure, p.taken, p.owed, p.refunded, p.moves, p.created_us,
-    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, '')
+    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, ''), p.subscription_id,
+    p.invoice_id, p.about, p.reversed
 FROM stripe_transactions p LEFT JOIN app_user u ON u.id = p.user_id WHERE p.id = $1;
 
 -- name: PAYMENTS_BY_SESSION
 SELECT p.id, p.team_id, p.user_id, p.kind, p.status, p.awaiting, p.amount, p.currency,
     p.amount_minor, p.paid_minor, p.tax_minor, p.livemode, p.session_id, p.payment_intent,
     p.customer_id, p.url, p.failure, p.taken, p.owed, p.refunded, p.moves, p.created_us,
-    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, '')
+    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, ''), p.subscription_id,
+    p.invoice_id, p.about, p.reversed
 FROM stripe_transactions p LEFT JOIN app_user u ON u.id = p.user_id
 WHERE p.session_id = $1 AND p.session_id <> '';
 
@@ -29,15 +31,35 @@ WHERE p.session_id = $1 AND p.session_id <> '';
 SELECT p.id, p.team_id, p.user_id, p.kind, p.status, p.awaiting, p.amount, p.currency,
     p.amount_minor, p.paid_minor, p.tax_minor, p.livemode, p.session_id, p.payment_intent,
     p.customer_id, p.url, p.failure, p.taken, p.owed, p.refunded, p.moves, p.created_us,
-    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, '')
+    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, ''), p.subscription_id,
+    p.invoice_id, p.about, p.reversed
 FROM stripe_transactions p LEFT JOIN app_user u ON u.id = p.user_id
 WHERE p.payment_intent = $1 AND p.payment_intent <> '';
+
+-- name: PAYMENTS_BY_INVOICE
+SELECT p.id, p.team_id, p.user_id, p.kind, p.status, p.awaiting, p.amount, p.currency,
+    p.amount_minor, p.paid_minor, p.tax_minor, p.livemode, p.session_id, p.payment_intent,
+    p.customer_id, p.url, p.failure, p.taken, p.owed, p.refunded, p.moves, p.created_us,
+    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, ''), p.subscription_id,
+    p.invoice_id, p.about, p.reversed
+FROM stripe_transactions p LEFT JOIN app_user u ON u.id = p.user_id
+WHERE p.invoice_id = $1 AND p.invoice_id <> '';
+
+-- What is paid through another's invoice: for whom it was is known before anything is.
+-- name: PAYMENTS_ADD_INVOICE
+INSERT INTO stripe_transactions (id, team_id, user_id, kind, status, awaiting, amount, currency,
+    amount_minor, paid_minor, tax_minor, livemode, session_id, payment_intent, customer_id, url,
+    failure, taken, owed, refunded, moves, created_us, expires_us, completed_us, updated_us,
+    subscription_id, invoice_id, about)
+VALUES ($1, $2, $3, 'subscription', 'pending', 0, 0, $4, $5, 0, 0, $6, '', '', '', '', '', 0, 0, 0,
+    0, $7, 0, 0, $7, $8, $9, '');
 
 -- name: PAYMENTS_LIST
 SELECT p.id, p.team_id, p.user_id, p.kind, p.status, p.awaiting, p.amount, p.currency,
     p.amount_minor, p.paid_minor, p.tax_minor, p.livemode, p.session_id, p.payment_intent,
     p.customer_id, p.url, p.failure, p.taken, p.owed, p.refunded, p.moves, p.created_us,
-    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, '')
+    p.expires_us, p.completed_us, p.updated_us, COALESCE(u.email, ''), p.subscription_id,
+    p.invoice_id, p.about, p.reversed
 FROM stripe_transactions p LEFT JOIN app_user u ON u.id = p.user_id
 WHERE ($1 = '' OR p.team_id = $1) AND ($2 = '' OR p.status = $2) AND p.id < $4 AND ($3 = ''
     OR p.id = $3 OR p.payment_intent = $3 OR p.session_id = $3 OR p.team_id = $3
@@ -51,14 +73,33 @@ WHERE id = $1 AND session_id = '';
 -- name: PAYMENTS_SET
 UPDATE stripe_transactions SET status = $2, awaiting = $3, paid_minor = $4, tax_minor = $5,
     session_id = $6, payment_intent = $7, customer_id = $8, failure = $9, taken = $10, owed = $11,
-    refunded = $12, moves = $13, completed_us = $14, updated_us = $15
+    refunded = $12, moves = $13, completed_us = $14, updated_us = $15, amount = $16, about = $17,
+    reversed = $18
 WHERE id = $1;
 
 -- name: PAYMENTS_LOT_ADD
-INSERT INTO stripe_lot (payment_id, n, lot_id) VALUES ($1, $2, $3);
+INSERT INTO stripe_lot (payment_id, n, lot_id, starts_us, expires_us, expired)
+VALUES ($1, $2, $3, $4, $5, 0);
 
 -- name: PAYMENTS_LOTS
-SELECT lot_id FROM stripe_lot WHERE payment_id = $1 ORDER BY n;
+SELECT lot_id, expired FROM stripe_lot WHERE payment_id = $1 ORDER BY n;
+
+-- name: PAYMENTS_LOT_EXPIRED
+UPDATE stripe_lot SET expired = expired + $3, expires_us = 0 WHERE payment_id = $1 AND lot_id = $2;
+
+-- name: PAYMENTS_LOTS_DUE
+SELECT payment_id, lot_id FROM stripe_lot WHERE expires_us > 0 AND expires_us <= $1
+ORDER BY expires_us LIMIT 100;
+
+-- Of a subscription, the oldest month first.
+-- name: PAYMENTS_LOTS_BEFORE
+SELECT l.payment_id, l.lot_id FROM stripe_transactions p JOIN stripe_lot l ON l.payment_id = p.id
+WHERE p.subscription_id = $1 AND p.subscription_id <> '' AND l.starts_us < $2
+ORDER BY l.starts_us, l.payment_id, l.n;
+
+-- name: PAYMENTS_OF_SUBSCRIPTION
+SELECT id FROM stripe_transactions WHERE subscription_id = $1 AND subscription_id <> ''
+ORDER BY id DESC LIMIT 100;
 
 -- name: PAYMENTS_OWED
 SELECT id FROM stripe_transactions WHERE owed > 0 AND updated_us > $1 ORDER BY id LIMIT 100;
@@ -71,7 +112,10 @@ ORDER BY id LIMIT 100;
 -- name: PAYMENTS_UNSURE
 SELECT session_id FROM stripe_transactions
 WHERE status = 'pending' AND session_id <> '' AND expires_us < $1 AND session_id > $2
-ORDER BY session_id LIMIT 100;
+UNION ALL
+SELECT session_id FROM subscription
+WHERE status = 'pending' AND session_id <> '' AND expires_us < $1 AND session_id > $2
+ORDER BY 1 LIMIT 100;
 
 -- name: PAYMENTS_CUSTOMER_GET
 SELECT customer_id, replaced FROM stripe_customer WHERE team_id = $1 AND livemode = $2;
@@ -83,6 +127,9 @@ WHERE stripe_customer.customer_id = '';
 
 -- name: PAYMENTS_CUSTOMER_GONE
 UPDATE stripe_customer SET replaced = customer_id, customer_id = '' WHERE customer_id = $1;
+
+-- name: PAYMENTS_CUSTOMER_IS
+SELECT team_id FROM stripe_customer WHERE customer_id = $1 LIMIT 1;
 
 -- name: PAYMENTS_EVENT_ADD
 INSERT INTO stripe_event (id, type, created_us, received_us, deliveries, state, note, body)
