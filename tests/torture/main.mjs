@@ -5,7 +5,7 @@ import { canary } from './plays/canary.mjs';
 import { allocations, places, verbs } from './plays/faults.mjs';
 import { keyAndDeath, keyAndProvider } from './plays/jobs.mjs';
 import { killed, whileUpstreamHangs } from './plays/kill.mjs';
-import { sold } from './plays/money.mjs';
+import { noticed, sold } from './plays/money.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
 import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
 import { drained, greedy } from './plays/wallet.mjs';
@@ -63,6 +63,7 @@ async function list() {
   await play('k: death at the n-th commit and statement while a key is made upstream', keyAndDeath, { some: 6 });
   if (full) await play('k: the same, PostgreSQL', onPostgres(keyAndDeath), { some: 12 });
   await play('k: a provider that times out after the work, fails, refuses', keyAndProvider);
+  await play('l: the auditor of sales notices forgeries', noticed);
   for (const [place, last, step] of [['commit-before', 150, 1], ['commit-after', 150, 1], ['write', 700, 5]]) {
     await play(`l: death at ${place} while credit is sold`, sold, { place, last, step, some: 3 });
     if (full) await play(`l: death at ${place} while credit is sold, PostgreSQL`, sold, { place, last, some: 20, postgres: true });

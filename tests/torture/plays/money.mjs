@@ -272,6 +272,40 @@ async function once(dir, run, fault, postgres) {
   }
 }
 
+// An auditor that finds nothing is worth as much as the forgeries that he notices.
+export async function noticed(t, run) {
+  const sandbox = await startSandbox(t.dir, run.rng.between(1, 1e6));
+  t.cleanup(() => sandbox.stop());
+  const house = new House(join(t.dir, 'house'), { config: config(sandbox) });
+  t.cleanup(() => house.kill());
+  house.sandboxUrl = sandbox.url;
+  const life = new Life(house, sandbox);
+  await life.begin();
+  await life.open();
+  must(await life.live(), `it ended: ${house.lastWords()}`);
+  await life.audit();
+  const forgeries = [
+    ["UPDATE stripe_transactions SET owed = owed + 1 WHERE kind = 'auto_topup'", "UPDATE stripe_transactions SET owed = owed - 1 WHERE kind = 'auto_topup'"],
+    ["UPDATE stripe_transactions SET status = 'pending' WHERE kind = 'auto_topup'", "UPDATE stripe_transactions SET status = 'completed' WHERE kind = 'auto_topup'"],
+    ["UPDATE ledger_transfer SET amount = amount + 1 WHERE reason LIKE 'taken back%'", "UPDATE ledger_transfer SET amount = amount - 1 WHERE reason LIKE 'taken back%'"],
+    ["UPDATE stripe_lot SET n = n + 100, payment_id = (SELECT id FROM stripe_transactions WHERE kind = 'auto_topup') WHERE n = 0 AND payment_id = (SELECT min(id) FROM stripe_transactions)",
+      "UPDATE stripe_lot SET n = n - 100, payment_id = (SELECT min(id) FROM stripe_transactions) WHERE n = 100"],
+  ];
+  const blind = async (what) => must(!(await life.audit().then(() => true, (e) => { must(/findings/.test(e.message), e.message); return false; })), `nobody noticed: ${what}`);
+  for (const [forge, undo] of forgeries) {
+    await house.sql(forge);
+    await blind(forge);
+    await house.sql(undo);
+    await life.audit();
+  }
+  // And one at Stripe, of which the house never hears.
+  await life.stripe.control('settings', { drop_percent: 100 });
+  await life.stripe.api('refunds', { payment_intent: (await life.stripe.all('payment_intents')).find((i) => i.metadata.payment_id !== life.pays.first.id && i.amount === 1500).id, amount: 100 });
+  await blind('a refund at Stripe');
+  await house.stop();
+  return `${forgeries.length + 1} forgeries, all noticed`;
+}
+
 // At the place's n-th passing, n = 1, 2, 3, … (or in steps) until it is not reached any more (full);
 // else at some of them.
 export async function sold(t, run, { place, last, step = 1, some, postgres = false }) {
