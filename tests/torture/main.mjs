@@ -6,6 +6,7 @@ import { allocations, places, verbs } from './plays/faults.mjs';
 import { keyAndDeath, keyAndProvider } from './plays/jobs.mjs';
 import { killed, whileUpstreamHangs } from './plays/kill.mjs';
 import { noticed, sold } from './plays/money.mjs';
+import { subscribed } from './plays/plan.mjs';
 import { deafReceipts, loose, stalled } from './plays/loose.mjs';
 import { database, fullDisk, postgresDies, second } from './plays/store.mjs';
 import { drained, greedy } from './plays/wallet.mjs';
@@ -64,11 +65,13 @@ async function list() {
   if (full) await play('k: the same, PostgreSQL', onPostgres(keyAndDeath), { some: 12 });
   await play('k: a provider that times out after the work, fails, refuses', keyAndProvider);
   await play('l: the auditor of sales notices forgeries', noticed);
-  for (const [place, last, step] of [['commit-before', 150, 1], ['commit-after', 150, 1], ['write', 700, 5]]) {
-    await play(`l: death at ${place} while credit is sold`, sold, { place, last, step, some: 3 });
-    if (full) await play(`l: death at ${place} while credit is sold, PostgreSQL`, sold, { place, last, some: 20, postgres: true });
+  for (const [what, fn] of [['credit is sold', sold], ['a plan is sold', subscribed]]) {
+    for (const [place, last, step] of [['commit-before', 150, 1], ['commit-after', 150, 1], ['write', 700, 5]]) {
+      await play(`l: death at ${place} while ${what}`, fn, { place, last, step, some: 2 });
+      if (full) await play(`l: death at ${place} while ${what}, PostgreSQL`, fn, { place, last, some: 20, postgres: true });
+    }
+    if (!full) await play(`l: death at a statement while ${what}, PostgreSQL`, fn, { place: 'write', last: 400, some: 1, postgres: true });
   }
-  if (!full) await play('l: death at a statement while credit is sold, PostgreSQL', sold, { place: 'write', last: 500, some: 2, postgres: true });
   if (full) await play('j: an upstream that keeps receipts to itself', deafReceipts);
 }
 
@@ -89,6 +92,7 @@ async function soak(seconds) {
       ['relaxed', loose, { durability: 'relaxed', n: 5 }],
       ['death at a commit or statement', places, { most: { 'commit-before': 45, 'commit-after': 45, write: 160 }, some: 3 }],
       ['death at a statement while credit is sold', sold, { place: 'write', last: 700, some: 5 }],
+      ['death at a statement while a plan is sold', subscribed, { place: 'write', last: 700, some: 5 }],
       ['death at an allocation', allocations, { most: 600, some: 3 }],
     ]);
     await play(`${i}: ${name}`, fn, how);
