@@ -111,6 +111,18 @@ static void product_make(struct stripe_call *c)
     stripe_show(o, c->out);
 }
 
+static void product_change(struct stripe_call *c)
+{
+    struct stripe_object *o = stripe_find(c->stripe, STRIPE_PRODUCT, c->path[1]);
+    if (o == NULL) {
+        stripe_fail(c, 404, "resource_missing", "No such product");
+        return;
+    }
+    if (form_has(&c->form, "name"))
+        o->name = stripe_keep(form_get(&c->form, "name"));
+    stripe_show(o, c->out);
+}
+
 static void price_make(struct stripe_call *c)
 {
     const struct stripe_form *f = &c->form;
@@ -264,6 +276,8 @@ void stripe_plan_call(struct stripe_call *c)
     bool one = post && c->path_n == 1;
     if (one && path_is(c, 0, "products"))
         product_make(c);
+    else if (post && c->path_n == 2 && path_is(c, 0, "products"))
+        product_change(c);
     else if (one && path_is(c, 0, "prices"))
         price_make(c);
     else if (one && path_is(c, 0, "coupons"))

@@ -63,7 +63,8 @@ export interface BuyerDetails { name: string; address: string; tax_id: string; e
 export interface BillingOptions { enabled: boolean; currency: string; packs: string[]; amount_min: string; amount_max: string; livemode: boolean }
 export interface Payment {
   id: string; kind: 'topup' | 'auto_topup' | 'subscription'; status: 'pending' | 'completed' | 'failed' | 'expired' | 'refunded' | 'disputed'; awaiting: boolean;
-  amount: string; currency: string; refunded: string; owed: string; frozen: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
+  /** amount: of credit; paid: of money. */
+  amount: string; paid: string; description: string; currency: string; refunded: string; owed: string; frozen: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
   checkout_url: string | null; user: { id: string; email: string } | null; receipt_id: string | null; credit_note_ids: string[];
 }
 export interface Plan {

@@ -24,6 +24,12 @@ export function PaymentStatus({ of: p }: { of: Pick<Payment, 'status' | 'awaitin
 export const pdf = (id: string) => `/api/billing/invoices/${id}/pdf`;
 const month = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric', timeZone: 'UTC' });
 
+// What was paid, and the credit for it where that is another sum.
+export function Price({ of: p }: { of: Pick<Payment, 'amount' | 'paid' | 'completed_at'> }) {
+  const other = p.completed_at && compare(p.paid, p.amount) !== 0;
+  return <>{other ? <><Money of={p.paid} /><span className="block text-sm text-faint"><Money of={p.amount} /> of credit</span></> : <Money of={p.amount} />}</>;
+}
+
 // The receipt, and what was credited of it.
 export function Papers({ of: p, at = pdf }: { of: Pick<Payment, 'receipt_id' | 'credit_note_ids'>; at?: (id: string) => string }) {
   const link = (id: string, name: string) => <a key={id} href={at(id)} target="_blank" rel="noreferrer" className="link whitespace-nowrap">{name}</a>;
@@ -36,10 +42,10 @@ function Payments() {
   return (
     <Card flush title="Payments">
       <Table label="Payments" rows={list.rows} {...paged(list)} id={(p) => p.id} empty={<Empty icon={CreditCard} title="No payments yet">What is paid for credit is listed here, with its receipt.</Empty>} columns={[
-        { head: 'What', cell: (p) => <span><span className="font-medium">{paymentKinds[p.kind]}</span>{p.user && <span className="ml-2 text-sm text-faint">{p.user.email}</span>}</span> },
+        { head: 'What', cell: (p) => <span><span className="font-medium">{p.description || paymentKinds[p.kind]}</span>{p.user && <span className="ml-2 text-sm text-faint">{p.user.email}</span>}</span> },
         { head: 'When', cell: (p) => <span className="text-soft"><When at={p.created_at} /></span> },
         { head: 'Status', cell: (p) => <PaymentStatus of={p} /> },
-        { head: 'Amount', right: true, cell: (p) => <span><Money of={p.amount} />{compare(p.refunded, '0') > 0 && <span className="block text-sm text-faint"><Money of={p.refunded} /> taken back</span>}{compare(p.frozen, '0') > 0 && <span className="block text-sm text-warn"><Money of={p.frozen} /> frozen until the bank has decided</span>}</span> },
+        { head: 'Amount', right: true, cell: (p) => <span><Price of={p} />{compare(p.refunded, '0') > 0 && <span className="block text-sm text-faint"><Money of={p.refunded} /> taken back</span>}{compare(p.frozen, '0') > 0 && <span className="block text-sm text-warn"><Money of={p.frozen} /> frozen until the bank has decided</span>}</span> },
         { head: '', right: true, cell: (p) => {
           if (p.receipt_id) return <Papers of={p} />;
           return p.status === 'pending' && !p.awaiting && p.checkout_url && may ? <a href={p.checkout_url} className="link">Pay</a> : null;

@@ -53,9 +53,12 @@ function Notice({ tone, title, children, onClose }: { tone: keyof typeof faces; 
 
 // Back from the checkout: of a payment, or of a plan.
 export function Returned({ id, onClose }: { id: string; onClose: () => void }) {
-  const q = useGet<Payment>(`/api/billing/payments/${encodeURIComponent(id)}`);
-  if (q.error && !q.data) return q.error instanceof ApiError && q.error.status === 404 ? <Subscribed onClose={onClose} /> : <Notice tone="bad" title="It cannot be told now what came of the payment" onClose={onClose}>{q.error.message}</Notice>;
-  return <Paid id={id} onClose={onClose} />;
+  const [plan, isPlan] = useState(false);
+  const q = useGet<Payment>(plan ? null : `/api/billing/payments/${encodeURIComponent(id)}`);
+  useEffect(() => { if (q.error instanceof ApiError && q.error.status === 404) isPlan(true); }, [q.error]);
+  if (plan) return <Subscribed onClose={onClose} />;
+  if (q.error && !q.data) return <Notice tone="bad" title="It cannot be told now what came of the payment" onClose={onClose}>{q.error.message}</Notice>;
+  return q.data ? <Paid id={id} onClose={onClose} /> : <Notice tone="wait" title="Your payment is being confirmed…" onClose={onClose}>This takes a few seconds.</Notice>;
 }
 
 function Subscribed({ onClose }: { onClose: () => void }) {

@@ -14,7 +14,7 @@ import { say } from '@/ui/notices';
 import { Confirm, Dialog, DialogFoot } from '@/ui/overlay';
 import { limitNames, readLimits } from '../key-dialogs';
 import { CapBar, KeyStatus } from '../keys';
-import { paymentKinds, PaymentStatus } from '../payments';
+import { paymentKinds, PaymentStatus, Price } from '../payments';
 import { every, priceOf } from '../plans';
 import { SubscriptionState } from '../subscription';
 
@@ -148,7 +148,7 @@ function Paid({ team }: { team: string }) {
           <Table label="Payments" rows={payments} id={(p) => p.id} empty={null} columns={[
             { head: 'What', cell: (p) => <Link href={`/admin/payments/${p.id}`} className="font-medium hover:underline">{paymentKinds[p.kind]}</Link> }, { head: 'When', cell: (p) => <span className="text-soft"><When at={p.created_at} /></span> },
             { head: 'Frozen', right: true, phone: 'hide', cell: (p) => (compare(p.frozen, '0') > 0 ? <span className="text-warn"><Money of={p.frozen} /></span> : <span className="text-faint">—</span>) },
-            { head: 'Status', cell: (p) => <PaymentStatus of={p} /> }, { head: 'Amount', right: true, cell: (p) => <Money of={p.amount} /> },
+            { head: 'Status', cell: (p) => <PaymentStatus of={p} /> }, { head: 'Amount', right: true, cell: (p) => <Price of={p} /> },
           ]} />
         </Card>
       )}

@@ -12,7 +12,7 @@ import { CopyButton, Facts, Failed, Money, Table, When } from '@/ui/data';
 import { Field, Problem } from '@/ui/form';
 import { say } from '@/ui/notices';
 import { Dialog, DialogFoot } from '@/ui/overlay';
-import { Papers, paymentKinds, PaymentStatus } from '../payments';
+import { Papers, paymentKinds, PaymentStatus, Price } from '../payments';
 import { EventState } from './payments';
 
 const id = (text: string) => (text ? <span className="flex items-center gap-1"><span className="break-all font-mono text-xs">{text}</span><CopyButton small text={text} label="Copy the number" /></span> : '—');
@@ -43,7 +43,7 @@ export default function AdminPayment() {
   return (
     <>
       {back}
-      <PageHeader title={<span className="flex flex-wrap items-center gap-3"><Money of={p.amount} /><PaymentStatus of={p} /></span>} note={p.failure || paymentKinds[p.kind]}>
+      <PageHeader title={<span className="flex flex-wrap items-center gap-3"><Money of={p.amount} /><PaymentStatus of={p} /></span>} note={p.failure || p.description || paymentKinds[p.kind]}>
         {p.status === 'completed' && compare(p.refunded, p.amount) < 0 && <Button icon={Undo2} onClick={() => refund(true)}>Refund</Button>}
       </PageHeader>
       {p.disputes.some(holds) && (
@@ -61,7 +61,7 @@ export default function AdminPayment() {
           <Facts of={[
             ['Customer', p.user ? <Link href={`/admin/customers/${p.user.id}`} className="link">{p.user.email}</Link> : '—'], ['Team', p.team.name],
             ['Begun', dateTime(p.created_at)], ['Paid', p.completed_at ? dateTime(p.completed_at) : '—'],
-            ['Refunded', <Money of={p.refunded} />], ['Papers', p.receipt_id ? <Papers of={p} at={(i) => `/api/admin/invoices/${i}/pdf`} /> : '—'], ['Owed', compare(p.owed, '0') > 0 ? <span className="text-bad"><Money of={p.owed} />, spent before it was taken back</span> : <Money of={p.owed} />],
+            ['Amount', <Price of={p} />], ['Refunded', <Money of={p.refunded} />], ['Papers', p.receipt_id ? <Papers of={p} at={(i) => `/api/admin/invoices/${i}/pdf`} /> : '—'], ['Owed', compare(p.owed, '0') > 0 ? <span className="text-bad"><Money of={p.owed} />, spent before it was taken back</span> : <Money of={p.owed} />],
           ]} />
         </Card>
         <Card title="Numbers"><Facts of={[['Here', id(p.id)], ['Checkout', id(p.session_id)], ['Payment intent', id(p.payment_intent)]]} /></Card>

@@ -25,11 +25,12 @@ export default function AdminPlans() {
   const [tab, setTab] = useParam('tab', 'plans');
   const sells = useGet<BillingOptions>('/api/billing/options').data?.enabled;
   const [form, edit] = useState<AdminPlan | 'new' | null>(null);
+  const list = useList<AdminPlan>(path, {}, 50, (p) => p.active && !p.ready);
   return (
     <>
-      <PageHeader title="Plans" note="Credit each month and a rate tier, for a price that Stripe collects.">{sells && tab === 'plans' && <Button look="primary" icon={Plus} onClick={() => edit('new')}>Make a plan</Button>}</PageHeader>
+      <PageHeader title="Plans" note="Credit each month and a rate tier, for a price that Stripe collects.">{sells && tab === 'plans' && (list.rows?.length ?? 0) > 0 && <Button look="primary" icon={Plus} onClick={() => edit('new')}>Make a plan</Button>}</PageHeader>
       <Tabs label="Plans" value={tab} onChange={setTab} tabs={[['plans', 'Plans'], ['subscriptions', 'Subscriptions']]}>
-        {tab === 'subscriptions' ? <Subscriptions /> : <Plans sells={sells} onEdit={edit} />}
+        {tab === 'subscriptions' ? <Subscriptions /> : <Plans list={list} sells={sells} onEdit={edit} />}
       </Tabs>
       {form && <PlanForm of={form === 'new' ? null : form} onClose={() => edit(null)} />}
     </>
@@ -38,9 +39,8 @@ export default function AdminPlans() {
 
 const stateOf = (p: AdminPlan) => (!p.active ? <Badge>Retired</Badge> : p.ready ? <Badge tone="good" dot>On offer</Badge> : <Badge tone="brand" dot title="Stripe is told of its price">Being made</Badge>);
 
-function Plans({ sells, onEdit }: { sells: boolean | undefined; onEdit: (p: AdminPlan | 'new') => void }) {
+function Plans({ list, sells, onEdit }: { list: ReturnType<typeof useList<AdminPlan>>; sells: boolean | undefined; onEdit: (p: AdminPlan | 'new') => void }) {
   const client = useQueryClient();
-  const list = useList<AdminPlan>(path, {}, 50, (p) => p.active && !p.ready);
   const [, go] = useLocation();
   const [dropping, drop] = useState<AdminPlan | null>(null);
   const again = () => client.invalidateQueries({ predicate: (q) => String(q.queryKey[0]).startsWith(path) || q.queryKey[0] === '/api/plans' });

@@ -11,7 +11,7 @@ import { CopyButton, Facts, Failed, Money, Table, When } from '@/ui/data';
 import { say, sayError } from '@/ui/notices';
 import { Confirm } from '@/ui/overlay';
 import { Switch } from '@/ui/select';
-import { Papers, paymentKinds, PaymentStatus } from '../payments';
+import { Papers, paymentKinds, PaymentStatus, Price } from '../payments';
 import { every, limitsOf, priceOf, rollOver } from '../plans';
 import { isLive, SubscriptionState } from '../subscription';
 
@@ -56,8 +56,8 @@ export default function AdminSubscriptionPage() {
       </div>
       <Card className="mt-4" flush title="Payments">
         <Table label="Payments" rows={s.payments} id={(x) => x.id} empty={<Empty title="Nothing was paid yet" />} columns={[
-          { head: 'What', cell: (x) => <Link href={`/admin/payments/${x.id}`} className="font-medium hover:underline">{paymentKinds[x.kind]}</Link> }, { head: 'When', cell: (x) => <span className="text-soft"><When at={x.completed_at ?? x.created_at} /></span> },
-          { head: 'Status', cell: (x) => <PaymentStatus of={x} /> }, { head: 'Credit', right: true, cell: (x) => <Money of={x.amount} /> }, { head: '', right: true, cell: (x) => <Papers of={x} at={(i) => `/api/admin/invoices/${i}/pdf`} /> },
+          { head: 'What', cell: (x) => <Link href={`/admin/payments/${x.id}`} className="font-medium hover:underline">{x.description || paymentKinds[x.kind]}</Link> }, { head: 'When', cell: (x) => <span className="text-soft"><When at={x.completed_at ?? x.created_at} /></span> },
+          { head: 'Status', cell: (x) => <PaymentStatus of={x} /> }, { head: 'Amount', right: true, cell: (x) => <Price of={x} /> }, { head: '', right: true, cell: (x) => <Papers of={x} at={(i) => `/api/admin/invoices/${i}/pdf`} /> },
         ]} />
       </Card>
       <Confirm open={ending} onClose={() => end(false)} title="Cancel the subscription?" back="Keep it" action={now ? 'End it now' : 'Cancel at the period\'s end'} onConfirm={async () => { await api(`${path}/cancel`, { body: { now } }); await again(); say(now ? 'It is over.' : 'It ends with its period.'); }}>
