@@ -178,6 +178,7 @@ static bool on_intent(struct stripe *s, struct str what, struct str id, struct s
     struct stripe_object *session = stripe_find(s, STRIPE_SESSION, id);
     struct stripe_object *clock = stripe_find(s, STRIPE_CLOCK, id);
     struct stripe_object *event = stripe_find(s, STRIPE_EVENT, id);
+    struct stripe_object *price = stripe_find(s, STRIPE_PRICE, id);
     if (json_string(a, json_get(body, STR("phase")), &phase) != OK)
         phase = STR("");
     if (str_eq(what, STR("dispute")) && i != NULL)
@@ -193,6 +194,10 @@ static bool on_intent(struct stripe *s, struct str what, struct str id, struct s
     }
     if (str_eq(what, STR("clock")) && clock != NULL) {
         stripe_clock_advance(s, clock, seconds(body, "to"));
+        return true;
+    }
+    if (str_eq(what, STR("forget")) && price != NULL) {
+        price->id[0] = '\0'; /* nobody finds it any more */
         return true;
     }
     if (str_eq(what, STR("event")) && event != NULL) {

@@ -97,8 +97,8 @@ enum err admin_audit(struct admin_run *run, struct store_conn *conn, const char 
 
 static admin_f find(const char *name)
 {
-    static const struct admin_operation *const tables[] = {admin_people, admin_catalog,
-                                                           admin_money};
+    static const struct admin_operation *const tables[] = {admin_people, admin_catalog, admin_money,
+                                                           admin_plans};
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
         for (const struct admin_operation *o = tables[t]; o->name != NULL; o++)
             if (strcmp(o->name, name) == 0)

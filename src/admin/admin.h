@@ -1,10 +1,10 @@
 /* What an operator does to the house: users, keys, credit, providers, routes, prices, rules,
- * limits, proofs, backups. One function per operation, called by name with JSON arguments, so
- * that the command line works alike beside a running server (through its socket) and on the store
- * itself.
+ * limits, plans, proofs, backups. One function per operation, called by name with JSON arguments,
+ * so that the command line works alike beside a running server (through its socket) and on the
+ * store itself.
  *
  * Owns: the table of operations.
- * Needs: the keepers, the gateway, outbound.
+ * Needs: the keepers, the gateway, payments, outbound.
  * Threads: worker threads or a verb's own thread; everything blocks.
  * Memory: the result is a JSON text in the caller's buffer.
  * Units: money as decimal text in dollars.
@@ -14,6 +14,7 @@
 #define ADMIN_ADMIN_H
 
 #include "gateway/gateway.h"
+#include "payments/payments.h"
 
 struct admin {
     struct store *store;
@@ -22,6 +23,7 @@ struct admin {
     struct catalog *catalog;
     struct ledger *ledger;
     struct gateway *gateway;
+    struct payments *payments;
     const char *ca_file; /* NULL: the system's */
 };
 
@@ -48,12 +50,11 @@ struct admin_operation {
 /* `args` is a JSON object of strings and booleans; ERR_INVALID_JSON otherwise. `actor` NULL: who
  * has the operator's socket.
  * ERR_NOT_FOUND when there is no such operation. ret_why gets a sentence on every error. */
-MUST enum err admin_perform(struct admin *a, const struct admin_actor *actor,
-                            const char *operation, struct str args, struct buf *out,
-                            struct buf *ret_why);
+MUST enum err admin_perform(struct admin *a, const struct admin_actor *actor, const char *operation,
+                            struct str args, struct buf *out, struct buf *ret_why);
 
 /* ---- inside of the room ---- */
-extern const struct admin_operation admin_people[], admin_catalog[], admin_money[];
+extern const struct admin_operation admin_people[], admin_catalog[], admin_money[], admin_plans[];
 /* Argument as text; empty when missing. Ends with a NUL. */
 #define ADMIN_ARGS_MAX (1u << 20)
 struct str admin_arg(struct admin_run *run, const char *name);

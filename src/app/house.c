@@ -415,6 +415,7 @@ enum err house_open(struct house *h, bool may_create, struct buf *why)
         .catalog = h->catalog,
         .ledger = h->ledger,
         .gateway = h->gateway,
+        .payments = h->payments,
         .ca_file = h->config->upstream_ca_file[0] != '\0' ? h->config->upstream_ca_file : NULL};
     h->control.perform = perform;
     h->control.operations = &h->admin;

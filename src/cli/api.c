@@ -139,3 +139,14 @@ bool cli_api(const struct cli_server *s, const char *method, const char *path, s
     outbound_answer_fini(&a);
     return ok;
 }
+
+bool cli_api_maybe(const struct cli_server *s, const char *path, struct buf *ret_body)
+{
+    char why[OUTBOUND_WHY_MAX] = "";
+    struct outbound_answer a;
+    bool ok = request(s, "GET", path, STR(""), &a, why) == OK && a.status == 200;
+    if (ok)
+        buf_add(ret_body, buf_str(&a.body));
+    outbound_answer_fini(&a);
+    return ok;
+}

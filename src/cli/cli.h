@@ -83,6 +83,8 @@ bool cli_server_find(struct cli_server *s, bool needs_key);
  * not 2xx. */
 bool cli_api(const struct cli_server *s, const char *method, const char *path, struct str request,
              struct buf *body);
+/* GET of what the key need not be allowed to see: false without a word. */
+bool cli_api_maybe(const struct cli_server *s, const char *path, struct buf *ret_body);
 /* The same without a word: false when there was no answer. */
 bool cli_request(const struct cli_server *s, const char *method, const char *path, struct str body,
                  struct buf *ret_body, int *ret_status);

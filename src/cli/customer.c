@@ -135,6 +135,59 @@ static int run_topup(struct cli_args *a)
     return ok ? CLI_DONE : CLI_FAILED;
 }
 
+/* Plans, as a table without what is nested. */
+static int run_plans(struct cli_args *a)
+{
+    return show(a, false, "/api/plans", "data");
+}
+
+/* By the plan's id, or its name. */
+static struct str plan_named(struct str list, const char *word)
+{
+    struct json_walk w = json_walk_of(list);
+    while (json_next(&w)) {
+        struct str id = json_get(w.value, STR("id")), name = json_get(w.value, STR("name"));
+        if (id.n < 2 || name.n < 2)
+            continue;
+        if (str_eq(str_of(id.p + 1, id.n - 2), str_c(word)) ||
+            str_eq_nocase(str_of(name.p + 1, name.n - 2), str_c(word)))
+            return id;
+    }
+    return STR("");
+}
+
+static int run_subscribe(struct cli_args *a)
+{
+    struct cli_server s;
+    struct buf rq, body;
+    struct arena arena;
+    struct str url;
+    if (!cli_server_find(&s, true))
+        return CLI_FAILED;
+    arena_init(&arena, 1024, 65536);
+    buf_init(&rq, 4096);
+    buf_init(&body, BODY_MAX);
+    bool ok = cli_api(&s, "GET", "/api/plans", STR(""), &body);
+    struct str plan = plan_named(json_get(json_trim(buf_str(&body)), STR("data")), a->operands[0]);
+    if (ok && plan.n == 0) {
+        fprintf(stderr, "There is no plan '%s'. 'tollgate billing plans' lists them.\n",
+                a->operands[0]);
+        ok = false;
+    }
+    buf_printf(&rq, "{\"plan\":%.*s}", STR_ARG(plan));
+    buf_reset(&body);
+    ok = ok && cli_api(&s, "POST", "/api/billing/subscription", buf_str(&rq), &body);
+    struct str json = json_trim(buf_str(&body));
+    if (ok && a->json)
+        cli_print(a, json);
+    else if (ok && json_string(&arena, json_get(json, STR("url")), &url) == OK)
+        printf("Subscribe here: %.*s\n", STR_ARG(url));
+    buf_fini(&rq);
+    buf_fini(&body);
+    arena_fini(&arena);
+    return ok ? CLI_DONE : CLI_FAILED;
+}
+
 /* "a,b" to ["a","b"]. */
 static void add_list(struct buf *b, const char *member, const char *list)
 {
@@ -186,30 +239,68 @@ static int run_revoke(struct cli_args *a)
     return post(a, path, STR("{}"), NULL);
 }
 
+/* "Plan         Pro, active until 2026-12-20, $12 of its credit left" */
+static void print_plan(struct str subscription)
+{
+    struct arena a;
+    struct str name, status, end = STR(""), left = STR("0");
+    arena_init(&a, 1024, 65536);
+    struct str plan = json_get(subscription, STR("plan"));
+    struct str period = json_get(subscription, STR("period"));
+    bool ends = json_is_true(json_get(subscription, STR("cancel_at_period_end")));
+    if (json_string(&a, json_get(plan, STR("name")), &name) == OK &&
+        json_string(&a, json_get(subscription, STR("status")), &status) == OK) {
+        (void)!json_string(&a, json_get(period, STR("end")), &end);
+        (void)!json_string(&a, json_get(json_get(subscription, STR("credit")), STR("left")), &left);
+        printf("Plan         %.*s, %.*s%s%.*s, $%.*s of its credit left\n", STR_ARG(name),
+               STR_ARG(status),
+               end.n == 0 ? ""
+               : ends     ? ", ends "
+                          : ", renews ",
+               STR_ARG(str_upto(end, 10)), STR_ARG(left));
+    }
+    arena_fini(&a);
+}
+
+static void print_status(struct str json, struct str subscription)
+{
+    struct str balance = json_get(json, STR("balance"));
+    struct nano left = NANO(0);
+    if (nano_parse(balance, true, &left) == OK && left.v < NANO_PER_USD)
+        fprintf(stderr, "Low balance: $%.*s is left.\n", STR_ARG(balance));
+    printf("Balance      $%.*s\n", STR_ARG(balance));
+    print_plan(subscription);
+    printf("This month   $%.*s for %.*s requests, %.*s tokens\n\n",
+           STR_ARG(json_get(json, STR("total_cost"))),
+           STR_ARG(json_get(json, STR("total_requests"))),
+           STR_ARG(json_get(json, STR("total_tokens"))));
+}
+
 static int run_status(struct cli_args *a)
 {
     struct cli_server s;
-    struct buf body;
+    struct buf body, plan;
     if (!cli_server_find(&s, true))
         return CLI_FAILED;
     buf_init(&body, BODY_MAX);
+    buf_init(&plan, BODY_MAX);
     bool ok = cli_api(&s, "GET", "/me/usage?recent_limit=0", STR(""), &body);
+    (void)(ok && cli_api_maybe(&s, "/api/billing/subscription", &plan));
     struct str json = json_trim(buf_str(&body));
-    if (ok && a->json)
-        cli_print(a, json);
+    struct str subscription = json_get(json_trim(buf_str(&plan)), STR("subscription"));
+    if (ok && a->json && json.n > 1) {
+        body.n = (size_t)(json.p + json.n - body.p) - 1; /* one more member */
+        buf_json_key(&body, "subscription");
+        buf_add(&body, subscription.n != 0 ? subscription : STR("null"));
+        buf_byte(&body, '}');
+        cli_print(a, json_trim(buf_str(&body)));
+    }
     if (ok && !a->json) {
-        struct str balance = json_get(json, STR("balance"));
-        struct nano left = NANO(0);
-        if (nano_parse(balance, true, &left) == OK && left.v < NANO_PER_USD)
-            fprintf(stderr, "Low balance: $%.*s is left.\n", STR_ARG(balance));
-        printf("Balance      $%.*s\n", STR_ARG(balance));
-        printf("This month   $%.*s for %.*s requests, %.*s tokens\n\n",
-               STR_ARG(json_get(json, STR("total_cost"))),
-               STR_ARG(json_get(json, STR("total_requests"))),
-               STR_ARG(json_get(json, STR("total_tokens"))));
+        print_status(json, subscription);
         cli_print(a, json_get(json, STR("by_model")));
     }
     buf_fini(&body);
+    buf_fini(&plan);
     return ok ? CLI_DONE : CLI_FAILED;
 }
 
@@ -277,6 +368,9 @@ const struct cli_verb cli_verbs[] = {
     {"billing history", "", history_options, "the latest calls and what they cost", run_history,
      NULL},
     {"billing topup", "AMOUNT", NULL, "a page on which credit is paid", run_topup, NULL},
+    {"billing plans", "", NULL, "plans on offer", run_plans, NULL},
+    {"billing subscribe", "PLAN", NULL, "a page on which a plan is subscribed to", run_subscribe,
+     NULL},
     {"chat", "[TEXT…]", chat_options, "asks a model; without TEXT: standard input", cli_run_chat,
      NULL},
     {"completion", "SHELL", NULL, "completion script for bash, zsh or fish", run_completion, NULL},

@@ -223,6 +223,23 @@ enum err plans_put_in(struct payments *p, struct store_conn *conn, struct plan *
     return e;
 }
 
+enum err plans_price_gone_in(struct payments *p, struct store_conn *conn, struct str id, int64_t n,
+                             int64_t now_us)
+{
+    struct arena a;
+    struct plan x;
+    arena_init(&a, 4096, 65536);
+    enum err e = store_run(conn, SQL_PLAN_PRICE_FORGET, NULL, "tii", id, n, live(p));
+    if (e == OK)
+        e = store_run(conn, SQL_PLAN_TOUCH, NULL, "ti", id, now_us);
+    if (e == OK)
+        e = plans_get(p, conn, &a, id, n, &x);
+    if (e == OK)
+        e = tell_stripe_in(p, conn, &x, now_us);
+    arena_fini(&a);
+    return e;
+}
+
 static enum err users(struct store_conn *conn, struct str id, int64_t *ret_ever, int64_t *ret_now)
 {
     struct store_query *q = NULL;
@@ -281,46 +298,51 @@ static enum err of_job(struct jobs_call *call, struct plan *x)
 }
 
 /* data: the object's id, behind what is there. */
-static enum jobs_outcome made(struct jobs_call *call, const char *path, struct buf *form,
-                              struct str key)
+static enum err made(struct jobs_call *call, const char *path, const struct buf *form,
+                     struct str key, enum jobs_outcome *ret_outcome)
 {
     struct payments *p = call->arg;
     struct stripe_answer answer;
     enum err e = stripe_post(&p->options.stripe, path, buf_str(form), key, &answer);
-    enum jobs_outcome outcome = payments_job_outcome(call, e, &answer);
     struct str id = stripe_text(&call->arena, answer.json, "id");
-    if (outcome == JOBS_DONE && id.n == 0)
-        outcome = JOBS_RETRY;
-    if (outcome == JOBS_DONE)
+    *ret_outcome = payments_job_outcome(call, e, &answer);
+    if (*ret_outcome == JOBS_DONE && id.n == 0)
+        *ret_outcome = JOBS_RETRY;
+    if (*ret_outcome == JOBS_DONE)
         buf_add(&call->data, id);
     stripe_answer_fini(&answer);
-    buf_fini(form);
-    return outcome;
+    return e;
 }
 
 /* One product for all versions, named as the plan is now. data: its id. */
 static enum jobs_outcome product_run(struct jobs_call *call)
 {
+    struct payments *p = call->arg;
     struct plan x;
     struct buf form;
+    enum jobs_outcome outcome = JOBS_DONE;
     enum err e = of_job(call, &x);
     buf_reset(&call->data);
     if (e == ERR_NOT_FOUND)
         return JOBS_END; /* it was taken away meanwhile */
     if (e != OK)
         return JOBS_RETRY;
-    struct payments *p = call->arg;
     buf_init(&form, STRIPE_FORM_MAX);
     stripe_form_text(&form, "name", x.name);
     if (x.description.n != 0)
         stripe_form_text(&form, "description", x.description);
     stripe_form_text(&form, "metadata[plan_id]", str_c(x.id));
-    struct str path = x.product.n == 0
-                          ? STR("/v1/products")
-                          : arena_printf(&call->arena, "/v1/products/%.*s", STR_ARG(x.product));
     struct str key = arena_printf(&call->arena, "product:%s:%d:%lld", x.id, (int)live(p),
                                   (long long)x.updated_us);
-    return made(call, path.p, &form, key);
+    struct str path = arena_printf(&call->arena, "/v1/products/%.*s", STR_ARG(x.product));
+    e = ERR_NOT_FOUND;
+    if (x.product.n != 0)
+        e = made(call, path.p, &form, arena_printf(&call->arena, "%.*s:name", STR_ARG(key)),
+                 &outcome);
+    if (e == ERR_NOT_FOUND) /* there is none yet, or no longer */
+        (void)!made(call, "/v1/products", &form, key, &outcome);
+    buf_fini(&form);
+    return outcome;
 }
 
 /* data: the product, the price, a line each. */
@@ -347,9 +369,12 @@ static enum jobs_outcome price_run(struct jobs_call *call)
     stripe_form_text(&form, "recurring[interval]", x.period);
     stripe_form_text(&form, "metadata[plan_id]", str_c(x.id));
     stripe_form_i64(&form, "metadata[version]", x.n);
-    struct str key = arena_printf(&call->arena, "price:%s:%lld:%d", x.id, (long long)x.n,
-                                  (int)live(p));
-    return made(call, "/v1/prices", &form, key);
+    struct str key = arena_printf(&call->arena, "price:%s:%lld:%d:%lld", x.id, (long long)x.n,
+                                  (int)live(p), (long long)x.updated_us);
+    enum jobs_outcome outcome = JOBS_DONE;
+    (void)!made(call, "/v1/prices", &form, key, &outcome);
+    buf_fini(&form);
+    return outcome;
 }
 
 static enum err price_done_in(struct store_conn *conn, struct jobs_call *call)

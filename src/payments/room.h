@@ -93,6 +93,9 @@ extern const struct jobs_step payments_plan_steps[PAYMENTS_PLAN_STEPS];
 extern const struct jobs_step payments_subscription_steps[], payments_invoice_steps[];
 #define PAYMENTS_GRACE_STEPS 2
 extern const struct jobs_step payments_grace_steps[PAYMENTS_GRACE_STEPS];
+/* Stripe has no such price (any more): another one is made. */
+MUST enum err plans_price_gone_in(struct payments *p, struct store_conn *conn, struct str id,
+                                  int64_t n, int64_t now_us);
 MUST enum err plans_unpriced_in(struct payments *p, struct store_conn *conn, int64_t now_us);
 
 /* ---- subscriptions.c ---- */

@@ -206,7 +206,7 @@ static void add_offered(void *arg, const struct plan *x)
         buf_printf(&o->list, "%.*s %.*s\n", STR_ARG(x->product), STR_ARG(x->price));
 }
 
-static void portal_form(struct str plans, struct buf *form)
+static void portal_form(const char *brand, struct str plans, struct buf *form)
 {
     static const struct {
         const char *name, *value;
@@ -219,6 +219,8 @@ static void portal_form(struct str plans, struct buf *form)
                   {"features[subscription_cancel][mode]", "at_period_end"}};
     static const char update[] = "features[subscription_update]";
     char name[160];
+    stripe_form_text(form, "business_profile[headline]",
+                     strlen(brand) <= 60 ? str_c(brand) : STR("Billing"));
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         stripe_form_text(form, always[i].name, str_c(always[i].value));
     stripe_form_bool(form, "features[subscription_update][enabled]", plans.n != 0);
@@ -285,7 +287,7 @@ static enum err configuration(struct payments *p, struct arena *a, struct config
     if (e != OK || c->id.n != 0)
         return e;
     buf_init(&form, STRIPE_FORM_MAX);
-    portal_form(c->plans, &form);
+    portal_form(p->options.brand, c->plans, &form);
     crypto_sha256(buf_str(&form), hash);
     struct str key = arena_printf(a, "portal:%.*s", STR_ARG(crypto_hex(hash, sizeof(hash), hex)));
     e = stripe_post(&p->options.stripe, "/v1/billing_portal/configurations", buf_str(&form), key,

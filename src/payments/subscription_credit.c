@@ -182,6 +182,35 @@ static struct payment_month lasting(const struct payments *p, const struct plan 
     return (struct payment_month){starts_us, none ? ends_us + p->options.grace_us : 0};
 }
 
+/* ---------------------------------------------------------------- years, month by month */
+
+static enum err months_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                          struct subscription *x, int64_t now_us)
+{
+    struct plan plan;
+    struct payment z;
+    if (x->year_payment.n == 0)
+        return OK;
+    enum err e = plans_get(p, conn, a, x->plan, x->plan_n, &plan);
+    if (e == OK)
+        e = payments_get(conn, a, x->year_payment, &z);
+    while (e == OK && x->year_month < MONTHS_MAX) {
+        int64_t starts = clock_months_later(x->year_us, x->year_month);
+        if (starts > now_us)
+            break;
+        struct payment_month month = lasting(p, &plan, starts,
+                                             clock_months_later(x->year_us, x->year_month + 1));
+        e = payment_more_in(p, conn, a, &z, plan.monthly_credit, &month, now_us);
+        x->year_month++;
+        x->credit_us = starts;
+        if (e == OK)
+            e = roll_in(p, conn, x, &plan, now_us);
+        if (e == OK)
+            e = payments_get(conn, a, x->year_payment, &z);
+    }
+    return e;
+}
+
 /* ---------------------------------------------------------------- an invoice as it is */
 
 struct paying {
@@ -351,6 +380,8 @@ static enum err invoice_in(struct paying *y)
         e = unpaid_in(y, &news);
     else if (e == OK && !str_eq(status, STR("open")))
         x->pay_url = STR("");
+    if (e == OK)
+        e = months_in(y->p, y->conn, y->a, x, y->now_us);
     if (e == OK && subscription_is_over(x))
         e = subscription_credit_end_in(y->p, y->conn, x, y->now_us); /* it came too late */
     if (e == OK)
@@ -428,32 +459,7 @@ static enum err invoice_done_in(struct store_conn *conn, struct jobs_call *call)
 const struct jobs_step payments_invoice_steps[] = {
     {.name = "fetch", .run = invoice_run, .done_in = invoice_done_in, .attempts_max = 40}};
 
-/* ---------------------------------------------------------------- years, month by month */
-
-static enum err month_in(struct payments *p, struct store_conn *conn, struct arena *a,
-                         struct subscription *x, int64_t now_us)
-{
-    struct plan plan;
-    struct payment z;
-    enum err e = plans_get(p, conn, a, x->plan, x->plan_n, &plan);
-    if (e == OK)
-        e = payments_get(conn, a, x->year_payment, &z);
-    while (e == OK && x->year_month < MONTHS_MAX) {
-        int64_t starts = clock_months_later(x->year_us, x->year_month);
-        if (starts > now_us)
-            break;
-        struct payment_month month = lasting(p, &plan, starts,
-                                             clock_months_later(x->year_us, x->year_month + 1));
-        e = payment_more_in(p, conn, a, &z, plan.monthly_credit, &month, now_us);
-        x->year_month++;
-        x->credit_us = starts;
-        if (e == OK)
-            e = roll_in(p, conn, x, &plan, now_us);
-        if (e == OK)
-            e = payments_get(conn, a, x->year_payment, &z);
-    }
-    return e == OK ? subscription_put_in(p, conn, x, SUBSCRIPTION_NONE, STR(""), now_us) : e;
-}
+/* ---------------------------------------------------------------- every month */
 
 enum err subscription_months_in(struct payments *p, struct store_conn *conn, int64_t now_us)
 {
@@ -472,8 +478,11 @@ enum err subscription_months_in(struct payments *p, struct store_conn *conn, int
         struct subscription x;
         arena_reset(&a);
         e = subscriptions_get(conn, &a, list[i], &x);
-        if (e == OK && clock_months_later(x.year_us, x.year_month) <= now_us)
-            e = month_in(p, conn, &a, &x, now_us);
+        if (e != OK || clock_months_later(x.year_us, x.year_month) > now_us)
+            continue;
+        e = months_in(p, conn, &a, &x, now_us);
+        if (e == OK)
+            e = subscription_put_in(p, conn, &x, SUBSCRIPTION_NONE, STR(""), now_us);
     }
     arena_fini(&a);
     arena_fini(&ids);

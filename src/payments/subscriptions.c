@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "ledger/past.h"
+#include "observe/observe.h"
 #include "payments/room.h"
 
 #include <stdio.h>
@@ -441,7 +442,8 @@ static enum err page_open(struct payments *p, struct arena *a, const struct subs
     struct buf form;
     buf_init(&form, STRIPE_FORM_MAX);
     checkout_form(p, x, plan, customer, &form);
-    struct str key = arena_printf(a, "subscribe:%s:%s", x->id, customer);
+    struct str key = arena_printf(a, "subscribe:%s:%s:%.*s", x->id, customer,
+                                  STR_ARG(str_upto(plan->price, 100)));
     enum err e = stripe_post(&p->options.stripe, "/v1/checkout/sessions", buf_str(&form), key,
                              answer);
     buf_fini(&form);
@@ -454,6 +456,32 @@ static enum err page_open(struct payments *p, struct arena *a, const struct subs
                        .now_us = clock_wall_us()};
     return o.session.n == 0 || o.url.n == 0 ? ERR_UPSTREAM_ERROR
                                             : store_write(p->options.store, opened_in, &o);
+}
+
+static enum err price_gone_in(struct store_conn *conn, void *arg)
+{
+    const struct opened *o = arg;
+    struct arena a;
+    struct subscription x;
+    arena_init(&a, 4096, 65536);
+    enum err e = subscriptions_get(conn, &a, o->by, &x);
+    if (e == OK)
+        e = plans_price_gone_in(o->p, conn, x.plan, x.plan_n, o->now_us);
+    arena_fini(&a);
+    return e;
+}
+
+/* Refused for want of the price: it can be tried again when there is another one. */
+static enum err refused(struct payments *p, const char *id, const struct stripe_answer *answer)
+{
+    struct opened o = {.p = p, .by = str_c(id), .now_us = clock_wall_us()};
+    struct str words = str_c(answer->message);
+    observe_say("error", "checkout_refused", "%s: Stripe refuses it: %s (%s)", id, answer->message,
+                answer->code);
+    if (strcmp(answer->code, "resource_missing") != 0 || str_find(words, STR("price")) >= words.n)
+        return ERR_UPSTREAM_ERROR;
+    enum err e = store_write(p->options.store, price_gone_in, &o);
+    return e == OK ? ERR_UPSTREAM_UNAVAILABLE : e;
 }
 
 static enum err read_both(struct payments *p, struct arena *a, struct str by,
@@ -489,9 +517,11 @@ enum err subscriptions_checkout(struct payments *p, struct arena *a, const char 
         gone = e == ERR_INVALID_REQUEST && stripe_customer_is_gone(ret_answer) &&
                payments_customer_gone(p, customer) == OK;
     }
+    if (e == ERR_INVALID_REQUEST)
+        return refused(p, id, ret_answer);
     if (e == OK)
         e = read_both(p, a, str_c(id), ret_subscription, &plan);
-    return e == ERR_FORBIDDEN || e == ERR_INVALID_REQUEST ? ERR_UPSTREAM_ERROR : e;
+    return e == ERR_FORBIDDEN ? ERR_UPSTREAM_ERROR : e;
 }
 
 enum err subscription_over_in(struct payments *p, struct store_conn *conn, struct str by,

@@ -190,6 +190,7 @@ describe('begun', () => {
     for (const path of ['plans', 'subscriptions']) assert.equal((await p.get(`/api/admin/${path}`)).status, 404);
     const r = await house.fetch('/api/billing/subscription', { body: { plan: plans.basic } });
     assert.equal(r.status, 201, 'a key may open the page, as for a top-up');
+    assert.equal((await (await house.fetch('/api/billing/subscription')).json()).subscription.status, 'pending');
     assert.equal((await house.fetch('/api/billing/subscription/cancel', { body: {} })).status, 403);
   });
   test('Stripe does not answer: tried again with the same key, it is the same page', async () => {
@@ -199,6 +200,38 @@ describe('begun', () => {
     assert.equal((await p.post('/api/billing/subscription', { plan: plans.basic }, { headers })).status, 503);
     const r = await p.post('/api/billing/subscription', { plan: plans.basic }, { headers });
     assert.equal(r.status, 201, r.text);
+  });
+});
+
+test('a price that Stripe has no longer is made again', async () => {
+  const made = (await operator.post('/api/admin/plans', { name: 'Lost', price: '9', monthly_credit: '9' })).json;
+  await ready(made.id);
+  const { data } = await stripe('GET', 'prices?limit=100');
+  await house.sandbox.stripe(`forget/${data.find((x) => x.metadata.plan_id === made.id).id}`);
+  const p = await customer();
+  const r = await p.post('/api/billing/subscription', { plan: made.id });
+  assert.equal(r.status, 503, r.text);
+  await ready(made.id);
+  assert.equal((await p.post('/api/billing/subscription', { plan: made.id })).status, 201);
+  assert.equal((await operator.patch(`/api/admin/plans/${made.id}`, { active: false })).status, 200);
+});
+
+describe('from the terminal', () => {
+  test('plans are made, listed, subscribed to, shown, retired', async () => {
+    const made = await house.json('admin', 'plan', 'add', '--name', 'Shell', '--price', '7', '--monthly-credit', '8', '--rpm', '120', '--trial-days', '3', '--trial-credit', '1');
+    await ready(made.id);
+    assert.match((await house.cli(['admin', 'plan', 'add', '--name', 'X', '--price', '0.1', '--monthly-credit', '8'])).stderr, /price/);
+    assert.ok((await house.json('admin', 'plan', 'list')).some((x) => x.id === made.id && x.ready && x.limits.rpm === 120));
+    assert.match((await house.ok(['billing', 'plans'])).stdout, /Shell/);
+    assert.equal((await house.cli(['billing', 'subscribe', 'nothing of the kind'])).code, 1);
+    const { stdout } = await house.ok(['billing', 'subscribe', 'shell']);
+    const [, session] = /Subscribe here: http\S+checkout\/(cs_\w+)/.exec(stdout);
+    await click(`checkout/${session}`, 'pay');
+    await until('the plan', async () => /Plan +Shell, trialing, renews 20\d\d-\d\d-\d\d, \$1 of its credit left/.test((await house.ok(['billing', 'status'])).stdout));
+    assert.equal((await house.json('billing', 'status')).subscription.plan.id, made.id);
+    await house.ok(['admin', 'plan', 'retire', '--id', made.id]);
+    assert.doesNotMatch((await house.ok(['billing', 'plans'])).stdout, /Shell/);
+    assert.match((await house.cli(['admin', 'plan', 'retire', '--id', 'plan_none'])).stderr, /no plan/);
   });
 });
 
@@ -350,4 +383,337 @@ describe('tried', () => {
     await clock(15 * DAY);
     assert.deepEqual([(await subscription(p)).plan.name, await balance(p)], ['Pro', 60]);
   });
+});
+
+const subjects = async (p) => (await p.mails()).map((m) => m.subject);
+const count = async (p, subject) => (await subjects(p)).filter((s) => s === subject).length;
+const FAILED = 'Your subscription could not be paid', ACTION = 'Your bank wants you to confirm a payment';
+const LAST = 'Your plan is about to be taken away', ENDED = 'Your subscription has ended';
+
+describe('not paid', () => {
+  test('past due: told, the tier for the grace, then without it; paid on the page, all is well', async () => {
+    const p = await customer();
+    await subscribed(p, 'pro');
+    await card(p, 'declined');
+    const before = await balance(p);
+    await clock(MONTH);
+    const x = await is(p, 'past due', (s) => s.status === 'past_due');
+    assert.deepEqual([x.access, x.failure, x.plan.name], [true, 'card_declined', 'Pro']);
+    assert.match(x.pay_url, /\/stripe\/invoice\/in_/);
+    assert.ok(x.grace_until);
+    assert.equal(await balance(p), before, 'nothing new, nothing taken');
+    assert.deepEqual([(await payments(p))[0].status, (await payments(p))[0].failure], ['failed', 'card_declined']);
+    await until('the first mail', () => count(p, FAILED));
+    await until('the last warning', () => count(p, LAST));
+    const y = await is(p, 'no access', (s) => !s.access);
+    assert.equal(y.status, 'past_due');
+    await click(x.pay_url.replace(/.*\/stripe\//, ''), 'pay');
+    const z = await is(p, 'paid', (s) => s.status === 'active');
+    assert.deepEqual([z.access, z.failure, z.pay_url, z.grace_until], [true, '', null, null]);
+    await settled();
+    assert.equal(await balance(p), 75);
+    assert.equal((await payments(p))[0].status, 'completed');
+    assert.deepEqual([await count(p, FAILED), await count(p, LAST), await count(p, ENDED)], [1, 1, 0]);
+  });
+  test('each try is told once; after the last one it is over', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    await card(p, 'declined');
+    await clock(MONTH);
+    for (const days of [4, 6]) {
+      await clock(days * DAY);
+      assert.equal((await subscription(p)).status, 'past_due');
+    }
+    await clock(8 * DAY);
+    const x = await is(p, 'canceled', (s) => s.status === 'canceled');
+    assert.deepEqual([x.access, x.pay_url, x.credit.left], [false, null, '0']);
+    await until('the mails', async () => await count(p, ENDED));
+    assert.deepEqual([await count(p, FAILED), await count(p, ENDED)], [3, 1]);
+    assert.equal(await balance(p), 0);
+  });
+  test('the bank wants the customer: a mail that leads to where he can', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    await card(p, 'authentication_required');
+    await clock(MONTH);
+    await until('the mail', () => count(p, ACTION));
+    const x = await subscription(p);
+    assert.equal(x.failure, 'authentication_required');
+    assert.equal(await count(p, FAILED), 0);
+    await click(x.pay_url.replace(/.*\/stripe\//, ''), 'pay');
+    await is(p, 'paid', (s) => s.status === 'active');
+    await settled();
+    assert.equal(await balance(p), 20);
+  });
+  test('unpaid, where Stripe is set so: no access, and paying brings it back', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    await house.sandbox.stripe('settings', { ends_unpaid: true });
+    await card(p, 'declined');
+    await clock(MONTH + 16 * DAY);
+    const x = await is(p, 'unpaid', (s) => s.status === 'unpaid');
+    await house.sandbox.stripe('settings', {});
+    assert.equal(x.access, false);
+    assert.equal((await p.post('/api/billing/subscription/change', { plan: plans.pro })).status, 409);
+    assert.equal((await p.post('/api/billing/subscription', { plan: plans.pro })).status, 409);
+    await click(x.pay_url.replace(/.*\/stripe\//, ''), 'pay');
+    await is(p, 'paid', (s) => s.status === 'active' && s.access);
+  });
+});
+
+describe('given back', () => {
+  const pay = async (p) => (await operator.get(`/api/admin/payments/${(await payments(p))[0].id}`)).json;
+  test('a refund takes the share of the credit, the whole of it all', async () => {
+    const p = await customer();
+    await subscribed(p, 'pro'); // 50 for 60
+    const { payment_intent } = await pay(p);
+    await stripe('POST', 'refunds', { payment_intent, amount: '2500' });
+    await settled();
+    assert.equal(await balance(p), 30);
+    await stripe('POST', 'refunds', { payment_intent });
+    await settled();
+    const x = await pay(p);
+    assert.deepEqual([await balance(p), x.status, x.refunded, x.owed], [0, 'refunded', '60', '0']);
+  });
+  test('by the operator; a dispute freezes, and gives back when it is won', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    const { id, payment_intent } = await pay(p);
+    await house.sandbox.stripe(`dispute/${payment_intent}`, { phase: 'open' });
+    await settled();
+    assert.equal(await balance(p), 0);
+    await house.sandbox.stripe(`dispute/${payment_intent}`, { phase: 'won' });
+    await settled();
+    assert.equal(await balance(p), 20);
+    assert.ok((await lots(p)).every((l) => l.kind === 'subscription'));
+    assert.equal((await operator.post(`/api/admin/payments/${id}/refund`, { amount: '5' })).status, 202);
+    await until('it is refunded there', async () => (await pay(p)).refunds.some((r) => r.id.startsWith('re_') && r.amount === '5'));
+    assert.equal(await balance(p), 15);
+  });
+  test('of a month that is over: what expired unspent is no debt', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    const { payment_intent, id } = await pay(p);
+    await clock(MONTH);
+    await stripe('POST', 'refunds', { payment_intent });
+    await settled();
+    const x = (await operator.get(`/api/admin/payments/${id}`)).json;
+    assert.deepEqual([x.status, x.owed, x.refunded], ['refunded', '0', '20']);
+    assert.equal(await balance(p), 20, 'this month stays');
+  });
+});
+
+describe('Stripe’s own pages', () => {
+  test('the portal: dearer at once, cheaper later, canceled and not; the card', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    const r = await p.post('/api/billing/portal');
+    assert.equal(r.status, 201, r.text);
+    const at = r.json.url.replace(/.*\/stripe\//, '');
+    assert.match(await (await fetch(r.json.url)).text(), /Basic: active.*Change to Pro, 50\.00/s);
+    const price = async (key) => /"(price_\w+)"/.exec(JSON.stringify(asked.filter((a) => a.path.includes('portal/configurations')).map((a) => [...new URLSearchParams(a.body)].map(([, v]) => v)).flat().filter((v) => v.startsWith('price_')).map((v) => v).at({ trial: 0, basic: 1, keeper: 2, pro: 3 }[key])))[1];
+    await click(at, await price('pro'));
+    await is(p, 'Pro', (x) => x.plan.name === 'Pro');
+    await click(at, await price('basic')); // there it is a schedule: we hear of it when it happens
+    await click(at, 'cancel');
+    await is(p, 'ending', (x) => x.cancel_at_period_end);
+    await click(at, 'resume');
+    await is(p, 'not ending', (x) => !x.cancel_at_period_end);
+    await clock(MONTH);
+    await is(p, 'Basic', (x) => x.plan.name === 'Basic' && x.next_plan === null);
+    await click(at, 'declined');
+    await clock(MONTH);
+    await is(p, 'past due', (x) => x.status === 'past_due');
+    assert.equal((await p.post('/api/billing/portal')).status, 201);
+  });
+});
+
+describe('told', () => {
+  test('subscription.updated, whenever it is another than before', async () => {
+    const p = await customer();
+    const r = await p.post('/api/webhooks', { url: `${receiver.url}/`, events: ['subscription.updated', 'payment.succeeded'] });
+    house.keep(r.json.secret.slice(6));
+    const heard = () => receiver.seen.map((s) => JSON.parse(s.body)).filter((m) => m.data.user?.email === p.email);
+    await subscribed(p, 'basic');
+    await p.post('/api/billing/subscription/cancel');
+    await until('the news', () => heard().some((m) => m.data.cancel_at_period_end));
+    assert.ok(heard().some((m) => m.type === 'payment.succeeded' && m.data.kind === 'subscription'));
+    const updates = heard().filter((m) => m.type === 'subscription.updated').sort((a, b) => a.sequence - b.sequence);
+    assert.equal(updates.at(-1).data.status, 'active');
+    assert.ok(updates.some((m) => m.data.status === 'pending'));
+    const before = updates.length;
+    assert.equal((await operator.post(`/api/admin/subscriptions/${updates[0].data.id}/refresh`)).status, 202);
+    await settled();
+    assert.equal(heard().filter((m) => m.type === 'subscription.updated').length, before, 'nothing has changed');
+  });
+  test('the provider: the user’s own key is limited by the month', async () => {
+    const p = await customer();
+    house.keep((await p.post('/api/provision', {})).json.apiKey);
+    const there = async () => (await (await fetch(`${house.sandbox.url}/api/v1/keys`, { headers: { authorization: 'Bearer sandbox-management' } })).json()).data.find((k) => k.name.includes(p.id));
+    await until('the key', async () => (await there())?.limit === 10);
+    assert.equal((await there()).limit_reset, null);
+    await subscribed(p, 'basic');
+    const k = await until('the limit', async () => { const x = await there(); return x.limit === 30 && x; });
+    assert.equal(k.limit_reset, 'monthly');
+    await operator.post(`/api/admin/subscriptions/${(await subscription(p)).id}/cancel`, { now: true });
+    await until('no longer', async () => { const x = await there(); return x.limit === 10 && x.limit_reset === null; });
+  });
+});
+
+describe('operators', () => {
+  test('what is no plan', async () => {
+    const good = { name: 'X', price: '5', monthly_credit: '5' };
+    for (const [more, field, status] of [[{ name: '' }, 'name', 422], [{ price: '0.49' }, 'price', 422], [{ price: '5.001' }, 'price', 422], [{ price: 5 }, 'price', 400],
+      [{ monthly_credit: '-1' }, 'monthly_credit', 422], [{ interval: 'week' }, 'interval', 422], [{ roll_over: 'some' }, 'roll_over', 422],
+      [{ roll_over: 'capped' }, 'roll_over_max', 422], [{ roll_over_max: '5' }, 'roll_over_max', 422], [{ limits: { rpm: 0 } }, 'rpm', 422],
+      [{ limits: { burst: 5 } }, 'rpm', 400], [{ trial_credit: '5' }, 'trial_credit', 422], [{ trial_days: 1000 }, 'trial_days', 422], [{ color: 'red' }, 'color', 400]]) {
+      const r = await operator.post('/api/admin/plans', { ...good, ...more });
+      assert.deepEqual([r.status, r.json.error?.field], [status, field], `${JSON.stringify(more)}: ${r.text}`);
+    }
+    assert.equal((await operator.post('/api/admin/plans', {})).status, 400);
+    assert.equal((await operator.patch('/api/admin/plans/plan_none', { name: 'x' })).status, 404);
+    assert.equal((await operator.del('/api/admin/plans/plan_none')).status, 404);
+  });
+  test('a change of price is another version; who has one keeps it', async () => {
+    const made = (await operator.post('/api/admin/plans', { name: 'Old', price: '11', monthly_credit: '11' })).json;
+    plans.old = made.id;
+    await ready(made.id);
+    const p = await customer();
+    await subscribed(p, 'old');
+    const r = await operator.patch(`/api/admin/plans/${made.id}`, { price: '12', monthly_credit: '13' });
+    assert.deepEqual([r.json.version, r.json.ready, r.json.subscribers], [2, false, 1], r.text);
+    const x = await ready(made.id, 2);
+    assert.deepEqual([x.price, x.monthly_credit], ['12', '13']);
+    assert.equal((await operator.patch(`/api/admin/plans/${made.id}`, { name: 'New', description: 'Better.' })).json.version, 2);
+    await clock(MONTH);
+    const s = await subscription(p);
+    assert.deepEqual([s.plan.price, s.plan.name, s.credit.left], ['11', 'New', '11']);
+    const change = await p.post('/api/billing/subscription/change', { plan: made.id });
+    assert.equal(change.status, 200, 'to the version of today');
+    await is(p, 'the new version', (y) => y.plan.price === '12');
+    assert.equal((await operator.del(`/api/admin/plans/${made.id}`)).status, 409);
+    assert.equal((await operator.patch(`/api/admin/plans/${made.id}`, { active: false })).json.active, false);
+    assert.equal((await (await customer()).post('/api/billing/subscription', { plan: made.id })).status, 404);
+    assert.ok(!(await (await fetch(`${house.url}/api/plans`)).json()).data.some((y) => y.id === made.id));
+    const typo = (await operator.post('/api/admin/plans', { name: 'Typo', price: '1', monthly_credit: '1' })).json;
+    assert.equal((await operator.del(`/api/admin/plans/${typo.id}`)).status, 204);
+    assert.equal((await operator.get(`/api/admin/plans/${typo.id}`)).status, 404);
+    assert.equal((await stripe('GET', `products?limit=100`)).data.filter((y) => y.name === 'New').length, 1);
+    const audit = (await operator.get('/api/admin/audit?action=plan.edit')).json.data;
+    assert.ok(audit.length >= 3 && audit[0].object === made.id);
+  });
+  test('who has one', async () => {
+    const p = await customer();
+    const id = await subscribed(p, 'basic');
+    const list = (await operator.get(`/api/admin/subscriptions?q=${p.email}&status=live`)).json.data;
+    assert.deepEqual([list.length, list[0].stripe_id, list[0].status, list[0].plan.name], [1, id, 'active', 'Basic']);
+    assert.ok(list[0].team.id.startsWith('team_'));
+    const one = (await operator.get(`/api/admin/subscriptions/${list[0].id}`)).json;
+    assert.deepEqual([one.payments.length, one.payments[0].kind], [1, 'subscription']);
+    assert.equal((await operator.get('/api/admin/subscriptions/subs_none')).status, 404);
+    assert.equal((await operator.post(`/api/admin/subscriptions/${one.id}/cancel`)).json.cancel_at_period_end, true);
+    assert.equal((await operator.post(`/api/admin/subscriptions/${one.id}/cancel`, { now: true })).json.status, 'canceled');
+    assert.equal((await operator.post(`/api/admin/subscriptions/${one.id}/cancel`, { now: true })).status, 409);
+  });
+  test('who leaves is charged no more', async () => {
+    const p = await customer();
+    const id = await subscribed(p, 'basic');
+    assert.equal((await p.del('/api/me', { password: p.password, confirm: p.email })).status, 204);
+    await until('it has ended at Stripe', async () => (await stripe('GET', `subscriptions/${id}`)).status === 'canceled');
+  });
+});
+
+describe('what may go wrong', () => {
+  let n = 0;
+  const event = (type, object) => ({ id: `evt_sub${process.pid}x${n++}`, object: 'event', type, created: Math.floor(Date.now() / 1000), livemode: false, data: { object } });
+  const send = async (e) => {
+    const text = JSON.stringify(e);
+    const r = await fetch(`${house.url}/api/stripe/webhook`, { method: 'POST', body: text,
+      headers: { 'stripe-signature': library.webhooks.generateTestHeaderString({ payload: text, secret: STRIPE_SECRET }) } });
+    assert.equal(r.status, 200);
+    return until('it is worked on', async () => (await operator.get('/api/admin/stripe-events?limit=100')).json.data.find((x) => x.id === e.id && x.state !== 'stored'));
+  };
+  test('an event that lies says nothing: what counts is what Stripe has', async () => {
+    const p = await customer();
+    const id = await subscribed(p, 'basic');
+    const there = await stripe('GET', `subscriptions/${id}`);
+    const invoice = await stripe('GET', `invoices/${there.latest_invoice}`);
+    await send(event('customer.subscription.deleted', { ...there, status: 'canceled', ended_at: 1 }));
+    await send(event('invoice.paid', { ...invoice, amount_paid: 999999 }));
+    await send(event('invoice.paid', { ...invoice, id: 'in_none' }));
+    await send(event('customer.subscription.updated', { ...there, items: { data: [] } }));
+    await settled();
+    const x = await subscription(p);
+    assert.deepEqual([x.status, x.plan.name, await balance(p), (await payments(p)).length], ['active', 'Basic', 20, 1]);
+  });
+  test('of nobody here, of no shape: kept, and of no use', async () => {
+    for (const e of [event('customer.subscription.updated', { id: 'sub_none', metadata: {} }), event('customer.subscription.updated', {}),
+      event('customer.subscription.updated', { id: 'sub_x', metadata: { subscription_id: 'subs_none' } }), event('invoice.paid', { id: 'in_x' }),
+      event('invoice.upcoming', { parent: null }), event('invoice.paid', { id: 5, parent: { subscription_details: { subscription: [] } } })])
+      assert.equal((await send(e)).state, 'ignored', e.type);
+  });
+  test('doubled, swapped, late and lost events', async () => {
+    const p = await customer();
+    await house.sandbox.stripe('settings', { duplicate_percent: 60, reorder_percent: 60, drop_percent: 30 });
+    const o = await open(p, 'keeper');
+    await click(`checkout/${o.session_id}`, 'pay');
+    await house.sandbox.stripe('clock/all', { by: 2 * MONTH });
+    await house.sandbox.stripe('settings', { duplicate_percent: 0, reorder_percent: 0, drop_percent: 0 });
+    assert.equal((await operator.post('/api/admin/reconciliation')).status, 202);
+    await until('the report', async () => (await operator.get('/api/admin/reconciliation')).json.reports.some((r) => r.mismatches === 0 && r.mended > 0), 60000);
+    await settled();
+    const x = await subscription(p);
+    assert.deepEqual([x.status, x.plan.name, await balance(p), (await payments(p)).length], ['active', 'Keeper', 90, 3]);
+  });
+  test('an invoice that is paid and no plan’s is for somebody to look at', async () => {
+    const p = await customer();
+    const id = await subscribed(p, 'basic');
+    const product = await stripe('POST', 'products', { name: 'by hand' });
+    const price = await stripe('POST', 'prices', { product: product.id, currency: 'usd', unit_amount: '700', 'recurring[interval]': 'month' });
+    await stripe('POST', `subscriptions/${id}`, { 'items[0][price]': price.id });
+    await house.sandbox.stripe('clock/all', { by: MONTH });
+    const run = await until('a job that wants somebody', async () => (await operator.get('/api/admin/jobs?kind=stripe_invoice&state=needs_attention')).json.data.find((j) => /none of its lines is a plan's/.test(j.error)));
+    assert.equal((await subscription(p)).next_plan, null);
+    assert.equal((await operator.post(`/api/admin/jobs/${run.id}/cancel`)).status, 200);
+  });
+  test('killed in between: all of it is there afterwards, once', async () => {
+    const p = await customer();
+    const o = await open(p, 'keeper');
+    await click(`checkout/${o.session_id}`, 'pay');
+    await house.halt('SIGKILL');
+    await house.sandbox.stripe('clock/all', { by: MONTH });
+    await house.serve();
+    await house.sandbox.stripe('settings', { webhook: `${house.url}/api/stripe/webhook`, secret: STRIPE_SECRET });
+    await until('two months', async () => await balance(p) === 60, 20000);
+    await house.halt('SIGKILL');
+    await house.serve();
+    await house.sandbox.stripe('settings', { webhook: `${house.url}/api/stripe/webhook`, secret: STRIPE_SECRET });
+    await settled();
+    assert.deepEqual([await balance(p), (await payments(p)).length], [60, 2]);
+  });
+  test('a year that began long ago: its months are given, the tier of today', async () => {
+    await house.sandbox.stripe('settings', { webhook: '' }); // (nothing is heard of the others)
+    const skew = (await stripe('GET', `subscriptions/${(await operator.get('/api/admin/subscriptions?status=live&limit=1')).json.data[0].stripe_id}`)).items.data[0].current_period_start;
+    await house.sandbox.stripe('clock/all', { by: Math.floor(Date.now() / 1000) - skew - 3 * MONTH });
+    await house.sandbox.stripe('settings', { webhook: `${house.url}/api/stripe/webhook`, secret: STRIPE_SECRET });
+    const p = await customer();
+    await subscribed(p, 'yearly');
+    const [paid] = await until('the months', async () => { const x = await payments(p); return x[0].amount !== '25' && x; }, 80000);
+    assert.equal(Number(paid.amount) % 25, 0);
+    assert.equal(await balance(p), 25, 'it keeps nothing of the months before');
+    assert.equal(paid.paid, '240');
+    // Half of the year's price is given back: half of every month's credit goes.
+    const { payment_intent } = (await operator.get(`/api/admin/payments/${paid.id}`)).json;
+    await stripe('POST', 'refunds', { payment_intent, amount: '12000' });
+    await settled();
+    const x = (await operator.get(`/api/admin/payments/${paid.id}`)).json;
+    assert.deepEqual([x.refunded, x.owed], [String(Number(paid.amount) / 2), '0']);
+  });
+  test('what we ask for is what its specification knows', { skip: noSpec }, () => {
+    const seen = heldAgainstSpec(asked);
+    for (const op of ['POST /v1/products', 'POST /v1/prices', 'POST /v1/subscriptions/{subscription_exposed_id}', 'DELETE /v1/subscriptions/{subscription_exposed_id}',
+      'GET /v1/invoices/{invoice}', 'POST /v1/billing_portal/sessions', 'POST /v1/billing_portal/configurations', 'POST /v1/invoices/create_preview'])
+      assert.ok(seen.includes(op), op);
+  });
+  test('the books are right after all this', async () => assert.equal((await house.verify()).ok, true));
 });

@@ -27,6 +27,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 INSERT INTO plan_price (plan_id, n, livemode, product, price) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (plan_id, n, livemode) DO UPDATE SET product = excluded.product, price = excluded.price;
 
+-- name: PLAN_PRICE_FORGET
+DELETE FROM plan_price WHERE plan_id = $1 AND n = $2 AND livemode = $3;
+
+-- name: PLAN_TOUCH
+UPDATE plan SET updated_us = $2 WHERE id = $1;
+
 -- One version; n 0: the present one.
 -- name: PLAN_GET
 SELECT p.id, p.name, p.description, p.active, p.trial_days, p.trial_credit, p.n, v.n, v.price_minor,
