@@ -166,7 +166,7 @@ MUST enum err payments_release_in(struct payments *p, struct store_conn *conn, c
 struct payments_standing {
     int64_t returned_minor; /* money that Stripe has sent back */
     int64_t refunded_minor; /* and what it is to send back */
-    struct nano frozen; /* credit that an open dispute keeps from being spent */
+    struct nano frozen; /* credit that a dispute keeps from being spent until it is decided */
 };
 MUST enum err payments_standing(struct store_conn *conn, const struct payment *x,
                                 struct payments_standing *ret_standing);

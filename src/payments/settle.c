@@ -16,8 +16,8 @@
 
 struct claims {
     int64_t hard_minor, soft_minor, refunded_minor;
-    int64_t
-        returned_minor; /* refunded, as Stripe says: without those that we have yet to ask for */
+    int64_t decided_minor; /* of hard_minor: refunded, or lost for good */
+    int64_t returned_minor; /* as Stripe says: without refunds that we have yet to ask for */
     bool disputed;
 };
 
@@ -46,6 +46,7 @@ static enum err refunds_read(struct store_conn *conn, struct str intent, struct 
     c->refunded_minor = gross > failed ? gross - failed : 0;
     c->returned_minor = told > failed ? told - failed : 0;
     c->hard_minor += c->refunded_minor;
+    c->decided_minor += c->refunded_minor;
     return e == ERR_END ? OK : e;
 }
 
@@ -65,6 +66,8 @@ static enum err disputes_read(struct store_conn *conn, struct str intent, struct
         c->disputed |= (opened || withdrawn || lost) && !(released && warning);
         if (released)
             continue;
+        if (lost)
+            c->decided_minor += amount;
         if (withdrawn || lost)
             c->hard_minor += amount;
         else if (opened)
@@ -226,12 +229,13 @@ enum err payments_standing(struct store_conn *conn, const struct payment *x,
 {
     struct claims c;
     enum err e = claims_read(conn, x, &c);
-    int64_t frozen = e == OK ? x->taken.v - nano_of(x, c.hard_minor) : 0;
+    int64_t frozen = e == OK ? x->taken.v - nano_of(x, c.decided_minor) : 0;
+    bool undecided = e == OK && c.hard_minor + c.soft_minor > c.decided_minor;
     if (e == OK)
         *ret_standing = (struct payments_standing){
             .returned_minor = min64(c.returned_minor, x->paid_minor),
             .refunded_minor = min64(c.refunded_minor, x->paid_minor),
-            .frozen = NANO(c.soft_minor > 0 && frozen > 0 ? frozen : 0)};
+            .frozen = NANO(undecided && frozen > 0 ? frozen : 0)};
     return e;
 }
 

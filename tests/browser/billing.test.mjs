@@ -6,7 +6,7 @@ import { open, Visitor } from './lib/visitor.mjs';
 
 let all, ada, op, receiver, reply = (rq, rs) => rs.writeHead(204).end();
 before(async () => {
-  all = await open({ stripe: true, config: ['[webhooks]', 'private_allowed = yes'] });
+  all = await open({ stripe: true, config: ['[stripe]', 'reconcile_again = 1s', '[webhooks]', 'private_allowed = yes'] });
   receiver = await startUpstream((rq, rs) => reply(rq, rs));
   ada = await Visitor.at(all);
   await ada.comeIn();
@@ -26,6 +26,7 @@ after(async () => {
 });
 
 const balance = (text) => ada.page.locator('[aria-label=Balance]').getByText(text, { exact: true }).waitFor();
+const read = async (who, path) => (await who.page.request.get(all.house.url + path)).json();
 const payments = () => ada.page.getByRole('table', { name: 'Payments' });
 
 test('top up: paid on the checkout, and the balance is there without a reload; the receipt is a PDF', async () => {
@@ -128,6 +129,56 @@ test('an operator refunds what is unspent, and compares the books', async () => 
   await op.click('Compare now');
   await op.page.getByRole('table', { name: 'Reports' }).getByText('None').first().waitFor();
   await op.check('reconciliation');
+});
+
+test('credit that a dispute froze: the operator sees why, and gives it back', async () => {
+  await ada.go('/billing?topup=1');
+  await ada.page.getByRole('radio', { name: '$5', exact: true }).click();
+  await ada.click('Continue to the payment', ada.dialog());
+  await ada.page.locator('#pay').click();
+  await balance('$15.00');
+  const paid = (await read(op, '/api/admin/payments?status=completed')).data.find((p) => p.amount === '5');
+  await all.house.sandbox.stripe(`dispute/${paid.payment_intent}`, { phase: 'open' });
+  await until('disputed', async () => (await read(ada, `/api/billing/payments/${paid.id}`)).status === 'disputed');
+  await ada.go('/billing?tab=payments');
+  await ada.sees('frozen until the bank has decided');
+  await ada.check('frozen');
+  await op.go(`/admin/payments/${paid.id}`);
+  await op.sees('$5.00 of its credit is frozen');
+  await op.sees(/The customer disputes it with the bank, which has taken the money/);
+  await op.check('frozen, for the operator');
+  await op.click('Give back');
+  await op.fill('Reason', 'A mistake of her bank', op.dialog());
+  await op.click('Give it back', op.dialog());
+  await op.sees('The credit can be spent again.');
+  await op.page.getByRole('table', { name: 'Disputes' }).getByText('Released').waitFor();
+  await ada.go('/billing');
+  await balance('$15.00');
+  await all.house.sandbox.stripe(`dispute/${paid.payment_intent}`, { phase: 'lost' });
+  await until('taken', async () => (await read(ada, '/api/billing/balance')).balance === '10');
+});
+
+test('a refund has its credit note beside the receipt', async () => {
+  await ada.go('/billing?tab=payments');
+  const row = payments().getByRole('row', { name: /Top-up.*Refunded.*\$25\.00/ });
+  const pdf = await ada.page.request.get(all.house.url + await row.getByRole('link', { name: 'Credit note' }).getAttribute('href'));
+  assert.equal(pdf.headers()['content-type'], 'application/pdf');
+  await ada.page.getByRole('table', { name: 'Receipts and statements' }).getByRole('row', { name: /CN-\d+-000001.*Credit note.*−\$25\.00/ }).waitFor();
+  const paid = (await read(op, '/api/admin/payments?status=refunded')).data[0];
+  await op.go(`/admin/payments/${paid.id}`);
+  const seen = await op.page.request.get(all.house.url + await op.page.getByRole('link', { name: 'Receipt' }).getAttribute('href'));
+  assert.equal(seen.headers()['content-type'], 'application/pdf');
+});
+
+test('books that differ: the report says how, the overview has an alert', async () => {
+  const open = (await read(op, '/api/admin/payments?status=expired')).data[0];
+  await fetch(`${all.house.sandbox.url}/stripe/v1/payment_intents`, { method: 'POST', headers: { authorization: 'Bearer sk_test_x' }, body: new URLSearchParams({ amount: '500', currency: 'usd', payment_method: 'pm_card_visa', confirm: 'true', 'metadata[payment_id]': open.id }) });
+  await op.go('/admin/payments?tab=reconciliation');
+  await op.click('Compare now');
+  await op.page.getByRole('table', { name: 'Reports' }).getByText('here expired, 0, at Stripe succeeded, 500').waitFor();
+  await op.check('differences');
+  await op.go('/admin');
+  await op.page.getByRole('alert').getByText(/lists and ours differ/).waitFor();
 });
 
 test('what receipts say of the buyer is changed', async () => {

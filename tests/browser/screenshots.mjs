@@ -35,6 +35,14 @@ const inside = {
   'billing-details': ['/billing?tab=payments', async (p) => { await click(p, 'Edit'); await dialog(p).waitFor(); }],
   'admin-payments': ['/admin/payments'], 'admin-payment': [`/admin/payments/${fixture.payments[4].id}`], 'admin-events': ['/admin/payments?tab=events'], 'admin-reconciliation': ['/admin/payments?tab=reconciliation'],
   'admin-refund': [`/admin/payments/${fixture.payments[2].id}`, async (p) => { await click(p, 'Refund'); await dialog(p).waitFor(); }],
+  'admin-release': [`/admin/payments/${fixture.payments[4].id}`, async (p) => { await click(p, 'Give back'); await dialog(p).waitFor(); }],
+  'plan-change': ['/billing', async (p) => { await click(p, 'Change the plan'); await dialog(p).getByText('Your plan').waitFor(); }],
+  'plan-now': ['/billing', async (p) => { await click(p, 'Change the plan'); await click(p, 'Choose Scale'); await dialog(p).getByText('is charged now').waitFor(); await click(p, 'Pay $66.00 and change'); await dialog(p).getByText('Nothing was changed').waitFor(); }],
+  'plan-later': ['/billing', async (p) => { await click(p, 'Change the plan'); await click(p, 'Choose Basic'); await dialog(p).getByText('Nothing is charged now').waitFor(); }],
+  'plan-cancel': ['/billing', async (p) => { await click(p, 'More about the subscription'); await p.getByRole('menuitem', { name: 'Cancel the subscription' }).click(); await dialog(p).waitFor(); }],
+  'admin-plans': ['/admin/plans'], 'admin-subscriptions': ['/admin/plans?tab=subscriptions'], 'admin-subscription': [`/admin/subscriptions/${fixture.subscriptions[0].id}`],
+  'admin-plan-new': ['/admin/plans', async (p) => { await click(p, 'Make a plan'); await dialog(p).waitFor(); }],
+  'admin-subscription-end': [`/admin/subscriptions/${fixture.subscriptions[0].id}`, async (p) => { await click(p, 'Cancel it'); await dialog(p).waitFor(); }],
   redeem: ['/billing', async (p) => { await click(p, 'Redeem a code'); await dialog(p).waitFor(); }],
   alerts: ['/billing', async (p) => { await click(p, 'Change'); await dialog(p).waitFor(); }],
   'admin-codes': ['/admin/codes'],
@@ -55,10 +63,13 @@ const inside = {
   'admin-dry-run': ['/admin/pricing?tab=rules', async (p) => { await click(p, 'Add a rule'); await click(p, 'Dry run'); await p.getByText('Would be charged').waitFor(); }],
   'admin-credit': [`/admin/customers/${fixture.customers[0].user.id}`, async (p) => { await click(p, 'Give credit'); await dialog(p).waitFor(); }],
 };
-const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'], 'webhooks-empty': ['/webhooks'], 'admin-codes-empty': ['/admin/codes'], 'billing-payments-empty': ['/billing?tab=payments'], 'admin-payments-empty': ['/admin/payments'] };
+const fresh = { 'home-empty': ['/'], 'keys-empty': ['/keys'], 'usage-empty': ['/usage'], 'billing-empty': ['/billing'], 'webhooks-empty': ['/webhooks'], 'admin-codes-empty': ['/admin/codes'], 'billing-payments-empty': ['/billing?tab=payments'], 'admin-payments-empty': ['/admin/payments'], 'admin-plans-empty': ['/admin/plans'] };
+const planned = (plan, pages) => [{ in: true, plan }, pages];
 const poor = { 'home-low': ['/'], 'billing-low': ['/billing'] };
 const first = { setup: ['/setup?token=x'] };
-const sets = [[{ in: false, askTotp: true }, outside], [{ in: true }, inside], [{ in: true, fresh: true, balance: '10' }, fresh], [{ in: true, balance: '0.37', state: 'very_low' }, poor], [{ in: false, setup: true }, first]];
+const sets = [[{ in: false, askTotp: true }, outside], [{ in: true }, inside], [{ in: true, fresh: true, balance: '10' }, fresh], [{ in: true, balance: '0.37', state: 'very_low' }, poor], [{ in: false, setup: true }, first],
+  planned('past_due', { 'home-past-due': ['/'], 'billing-past-due': ['/billing'] }), planned('trialing', { 'billing-trial': ['/billing'] }), planned('ending', { 'billing-ending': ['/billing'] }),
+  planned('next', { 'billing-next': ['/billing'] }), planned('pending', { 'billing-pending': ['/billing'] })];
 
 mkdirSync(out, { recursive: true });
 const browser = await startBrowser();

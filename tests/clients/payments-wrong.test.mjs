@@ -161,12 +161,14 @@ describe('frozen', () => {
     await house.sandbox.stripe(`dispute/${pi}`, { phase: 'open' });
     await status(o, 'disputed');
     await until('frozen', async () => await balance() === before - 25);
+    assert.equal((await payment(o)).frozen, '25');
     const d = (await admin(o)).disputes[0].id;
     assert.equal((await release(o, d)).json.status, 'disputed');
     assert.equal(await balance(), before);
     assert.equal((await operator.post(`/api/admin/payments/${o.id}/refund`, {})).status, 409);
     await house.sandbox.stripe(`dispute/${pi}`, { phase: 'lost' });
     await until('taken', async () => await balance() === before - 25);
+    assert.equal((await payment(o)).frozen, '0', 'it is decided');
     assert.equal((await release(o, d)).status, 409);
     assert.deepEqual((await payment(o)).credit_note_ids, [], 'what a bank takes is no refund of ours');
   });

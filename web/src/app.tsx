@@ -31,6 +31,7 @@ const forOperators: Record<string, Page> = {
   '/admin/customers/:id': lazy(() => import('@/pages/admin/customer')), '/admin/providers': lazy(() => import('@/pages/admin/providers')),
   '/admin/pricing': lazy(() => import('@/pages/admin/pricing')), '/admin/margin': lazy(() => import('@/pages/admin/margin')),
   '/admin/payments': lazy(() => import('@/pages/admin/payments')), '/admin/payments/:id': lazy(() => import('@/pages/admin/payment')),
+  '/admin/plans': lazy(() => import('@/pages/admin/plans')), '/admin/subscriptions/:id': lazy(() => import('@/pages/admin/subscription')),
   '/admin/codes': lazy(() => import('@/pages/admin/codes')),
   '/admin/upstream-keys': lazy(() => import('@/pages/admin/upstream-keys')), '/admin/jobs': lazy(() => import('@/pages/admin/jobs')),
   '/admin/jobs/:id': lazy(() => import('@/pages/admin/job')), '/admin/audit': lazy(() => import('@/pages/admin/audit')),

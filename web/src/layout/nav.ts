@@ -1,5 +1,5 @@
 import {
-  Activity, Banknote, Boxes, ChartColumn, CreditCard, Gauge, History, House, KeyRound, ListChecks, MessageSquare, Percent, Rocket, ScrollText,
+  Activity, Banknote, Boxes, CalendarSync, ChartColumn, CreditCard, Gauge, History, House, KeyRound, ListChecks, MessageSquare, Percent, Rocket, ScrollText,
   Server, Settings, ShieldCheck, SlidersHorizontal, Tags, Ticket, Users, UsersRound, Webhook, type LucideIcon,
 } from 'lucide-react';
 import { useMay, type Permission } from '@/lib/session';
@@ -36,6 +36,7 @@ export const operator: Place[] = [
   { to: '/admin/pricing', name: 'Prices & rules', icon: Tags, also: 'markup' },
   { to: '/admin/margin', name: 'Margin', icon: Percent },
   { to: '/admin/payments', name: 'Payments', icon: Banknote, also: 'stripe refunds disputes reconciliation' },
+  { to: '/admin/plans', name: 'Plans', icon: CalendarSync, also: 'subscriptions subscribers tiers' },
   { to: '/admin/codes', name: 'Codes', icon: Ticket, also: 'redemption promotion coupon' },
   { to: '/admin/upstream-keys', name: 'Upstream keys', icon: Activity },
   { to: '/admin/jobs', name: 'Jobs', icon: ListChecks },

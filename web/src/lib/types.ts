@@ -58,20 +58,36 @@ export interface Try { at: string; status: number | null; duration_ms: number; e
 export interface DeliveryDetail extends Delivery { body: unknown; tries: Try[] }
 export interface Alerts { balance_low: string[]; usage: string[] }
 export interface Redeemed { amount: string; balance: string; expires_at: string | null }
-export interface Invoice { id: string; number: string; kind: 'receipt' | 'statement'; payment_id: string | null; period: { start: string; end: string } | null; issued_at: string; total: string; tax: string; currency: string }
+export interface Invoice { id: string; number: string; kind: 'receipt' | 'credit_note' | 'statement'; payment_id: string | null; period: { start: string; end: string } | null; issued_at: string; total: string; tax: string; currency: string }
 export interface BuyerDetails { name: string; address: string; tax_id: string; email: string }
 export interface BillingOptions { enabled: boolean; currency: string; packs: string[]; amount_min: string; amount_max: string; livemode: boolean }
 export interface Payment {
   id: string; kind: 'topup' | 'auto_topup' | 'subscription'; status: 'pending' | 'completed' | 'failed' | 'expired' | 'refunded' | 'disputed'; awaiting: boolean;
-  amount: string; currency: string; refunded: string; owed: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
-  checkout_url: string | null; user: { id: string; email: string } | null;
+  /** amount: of credit; paid: of money. */
+  amount: string; paid: string; description: string; currency: string; refunded: string; owed: string; frozen: string; failure: string; created_at: string; completed_at: string | null; expires_at: string | null;
+  checkout_url: string | null; user: { id: string; email: string } | null; receipt_id: string | null; credit_note_ids: string[];
 }
+export interface Plan {
+  id: string; name: string; description: string; price: string; currency: string; interval: 'month' | 'year'; monthly_credit: string;
+  roll_over: 'none' | 'all' | 'capped'; roll_over_max: string | null; limits: Partial<Limits> | null; trial_days: number; trial_credit: string;
+}
+export type SubscriptionStatus = 'pending' | 'expired' | 'incomplete' | 'incomplete_expired' | 'trialing' | 'active' | 'past_due' | 'unpaid' | 'paused' | 'canceled';
+export interface Subscription {
+  id: string; status: SubscriptionStatus; access: boolean; plan: Plan | null; next_plan: Plan | null; period: { start: string; end: string } | null; trial_end: string | null;
+  cancel_at_period_end: boolean; ended_at: string | null; grace_until: string | null; credit: { included: string; left: string }; failure: string; pay_url: string | null;
+  checkout_url: string | null; created_at: string; updated_at: string; user: { id: string; email: string } | null;
+}
+export interface SubscriptionNow { subscription: Subscription | null; trial: boolean }
+export interface PlanChange { when: 'now' | 'period_end'; at: string; amount_due: string; currency: string; credit_now: string; plan: Plan }
+export interface AdminPlan extends Plan { active: boolean; ready: boolean; version: number; subscribers: number; created_at: string; updated_at: string }
+export interface AdminSubscription extends Subscription { team: { id: string; name: string }; stripe_id: string }
+export interface AdminSubscriptionDetail extends AdminSubscription { payments: Payment[] }
 export interface AutoTopUp { enabled: boolean; status: 'on' | 'off' | 'suspended'; reason: string; threshold: string; amount: string; monthly_cap: string; spent_this_month: string; in_flight: boolean }
 export interface AdminPayment extends Payment { team: { id: string; name: string }; payment_intent: string; session_id: string; disputes: number }
 export interface StripeEvent { id: string; type: string; created_at: string; received_at: string; deliveries: number; state: 'stored' | 'done' | 'ignored' | 'refused'; note: string }
 export interface PaymentDetail extends Omit<AdminPayment, 'disputes'> {
   refunds: { id: string; amount: string; failed: boolean }[]; events: StripeEvent[];
-  disputes: { id: string; amount: string; reason: string; opened: boolean; withdrawn: boolean; reinstated: boolean; lost: boolean }[];
+  disputes: { id: string; amount: string; reason: string; opened: boolean; withdrawn: boolean; reinstated: boolean; lost: boolean; released: boolean }[];
 }
 export interface Reconciliation {
   enabled: boolean;

@@ -14,6 +14,7 @@ import { BalanceCard } from './balance-card';
 import { Tabs } from '@/ui/tabs';
 import { AlertsDialog, RedeemDialog } from './billing-dialogs';
 import { PaymentsTab } from './payments';
+import { PastDue, SubscriptionCard } from './subscription';
 import { Canceled, Returned, TopUpDialog } from './top-up';
 
 const kinds: Record<string, string> = { purchased: 'Purchased', intro: 'Welcome credit', promotional: 'Promotional', subscription: 'Subscription' };
@@ -40,6 +41,7 @@ export default function Billing() {
         {may('billing.write') && <Button icon={Ticket} onClick={() => set('redeem')}>Redeem a code</Button>}
         {sells && <Button look="primary" icon={Plus} onClick={() => set('topup')}>Top up</Button>}
       </PageHeader>
+      {options?.enabled && <PastDue />}
       {session && <Returned key={session} id={session} onClose={() => setSession('')} />}
       {canceled && <Canceled key={canceled} id={canceled} onClose={() => setCanceled('')} />}
       <Tabs label="Billing" value={tab} onChange={setTab} tabs={[['balance', 'Balance'], ['payments', options?.enabled ? 'Payments and receipts' : 'Receipts']]}>
@@ -66,6 +68,7 @@ function BalanceTab({ sells }: { sells: boolean }) {
         <Stat label="Spent this month" foot={usage.data && <>since {date(usage.data.period.start)}</>}>{usage.data ? <Money of={usage.data.cost} round /> : <Skeleton className="h-7 w-24" />}</Stat>
         <Stat label="Spent today" foot="UTC">{usage.data ? <Money of={usage.data.today.cost} round /> : <Skeleton className="h-7 w-24" />}</Stat>
       </div>
+      {sells && <SubscriptionCard />}
       <Card className="mt-4" flush title="Credit" note="Used up from the top: by priority, then what expires first.">
         <Table label="Credit" rows={lots.data?.data} error={lots.error} retry={() => void lots.refetch()} id={(l) => l.id}
           empty={<Empty icon={CreditCard} title="No credit yet">What you are given or buy is listed here, with what is left of it.</Empty>} columns={[

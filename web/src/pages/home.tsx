@@ -12,6 +12,7 @@ import { Card, Empty, LinkButton, PageHeader, Skeleton, Stat } from '@/ui/basic'
 import { Money, Table } from '@/ui/data';
 import { Segments } from '@/ui/tabs';
 import { BalanceCard } from './balance-card';
+import { PastDue } from './subscription';
 import { CallStatus } from './usage';
 
 export default function Home() {
@@ -27,6 +28,7 @@ export default function Home() {
   return (
     <>
       <PageHeader title={user.name ? `Hello, ${user.name.split(' ')[0]}` : 'Home'} note="What your team spends, and on what."><LinkButton to="/playground" icon={MessageSquare}>Playground</LinkButton></PageHeader>
+      <PastDue />
       {may('keys.write') && <Begin />}
       <div className="grid grid-cols-2 gap-3 max-sm:[&>*:last-child]:col-span-2 sm:gap-4 xl:grid-cols-4">
         <BalanceCard />

@@ -4,12 +4,13 @@ import { Link } from 'wouter';
 import { useGet, useTitle } from '@/lib/hooks';
 import { compare, perMillion, usd } from '@/lib/money';
 import { useBaseUrl, useOptions, useWho } from '@/lib/session';
-import type { Model } from '@/lib/types';
+import type { List, Model, Plan } from '@/lib/types';
 import { Brand } from '@/layout/brand';
 import { ThemeButton } from '@/layout/theme-button';
 import { Button, Empty, LinkButton } from '@/ui/basic';
 import { CopyButton, Table } from '@/ui/data';
 import { SearchField } from '@/ui/form';
+import { PlanCards } from './plans';
 
 const points = [
   [KeyRound, 'The SDK you have', 'Change the base URL and the key. The OpenAI clients work as they are, streaming too.'],
@@ -84,10 +85,24 @@ export default function Landing() {
             ))}
           </div>
         </section>
+        <Plans open={options.signup === 'open'} inside={!!me} />
         <Prices />
       </main>
       <footer className="relative mx-auto flex max-w-6xl flex-wrap items-center justify-between gap-4 px-5 py-10 text-sm text-faint sm:px-8"><Brand className="[&_span]:text-base" /><span>Prices in US dollars. <Link href="/sign-in" className="link">Sign in</Link></span></footer>
     </div>
+  );
+}
+
+// Where plans are on offer.
+function Plans({ open, inside }: { open: boolean; inside: boolean }) {
+  const plans = useGet<List<Plan>>('/api/plans').data?.data ?? [];
+  if (plans.length === 0) return null;
+  return (
+    <section id="plans" aria-label="Plans" className="mx-auto max-w-6xl px-5 pt-16 sm:px-8">
+      <h2 className="text-3xl font-semibold tracking-tight">Plans</h2>
+      <p className="mb-6 mt-1.5 text-soft">Credit each month, and more room for your calls. Or none: credit can be bought by itself.</p>
+      <PlanCards plans={plans} trial>{(p) => (inside ? <LinkButton to="/billing" className="w-full">Choose {p.name}</LinkButton> : open ? <LinkButton to="/sign-up" className="w-full">Begin</LinkButton> : null)}</PlanCards>
+    </section>
   );
 }
 

@@ -21,23 +21,33 @@ export function PaymentStatus({ of: p }: { of: Pick<Payment, 'status' | 'awaitin
   return <Badge tone={tone} dot title={p.failure || undefined}>{name}</Badge>;
 }
 
-const pdf = (id: string) => `/api/billing/invoices/${id}/pdf`;
+export const pdf = (id: string) => `/api/billing/invoices/${id}/pdf`;
 const month = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric', timeZone: 'UTC' });
+
+// What was paid, and the credit for it where that is another sum.
+export function Price({ of: p }: { of: Pick<Payment, 'amount' | 'paid' | 'completed_at'> }) {
+  const other = p.completed_at && compare(p.paid, p.amount) !== 0;
+  return <>{other ? <><Money of={p.paid} /><span className="block text-sm text-faint"><Money of={p.amount} /> of credit</span></> : <Money of={p.amount} />}</>;
+}
+
+// The receipt, and what was credited of it.
+export function Papers({ of: p, at = pdf }: { of: Pick<Payment, 'receipt_id' | 'credit_note_ids'>; at?: (id: string) => string }) {
+  const link = (id: string, name: string) => <a key={id} href={at(id)} target="_blank" rel="noreferrer" className="link whitespace-nowrap">{name}</a>;
+  return <span className="inline-flex flex-wrap justify-end gap-x-3">{p.receipt_id && link(p.receipt_id, 'Receipt')}{p.credit_note_ids.map((id, i) => link(id, p.credit_note_ids.length > 1 ? `Credit note ${i + 1}` : 'Credit note'))}</span>;
+}
 
 function Payments() {
   const list = useList<Payment>('/api/billing/payments', {}, 50, (p) => p.awaiting);
-  const receipts = useList<Invoice>('/api/billing/invoices', { kind: 'receipt' });
   const may = useMay()('billing.write');
   return (
     <Card flush title="Payments">
       <Table label="Payments" rows={list.rows} {...paged(list)} id={(p) => p.id} empty={<Empty icon={CreditCard} title="No payments yet">What is paid for credit is listed here, with its receipt.</Empty>} columns={[
-        { head: 'What', cell: (p) => <span><span className="font-medium">{paymentKinds[p.kind]}</span>{p.user && <span className="ml-2 text-sm text-faint">{p.user.email}</span>}</span> },
+        { head: 'What', cell: (p) => <span><span className="font-medium">{p.description || paymentKinds[p.kind]}</span>{p.user && <span className="ml-2 text-sm text-faint">{p.user.email}</span>}</span> },
         { head: 'When', cell: (p) => <span className="text-soft"><When at={p.created_at} /></span> },
         { head: 'Status', cell: (p) => <PaymentStatus of={p} /> },
-        { head: 'Amount', right: true, cell: (p) => <span><Money of={p.amount} />{compare(p.refunded, '0') > 0 && <span className="block text-sm text-faint"><Money of={p.refunded} /> taken back</span>}</span> },
+        { head: 'Amount', right: true, cell: (p) => <span><Price of={p} />{compare(p.refunded, '0') > 0 && <span className="block text-sm text-faint"><Money of={p.refunded} /> taken back</span>}{compare(p.frozen, '0') > 0 && <span className="block text-sm text-warn"><Money of={p.frozen} /> frozen until the bank has decided</span>}</span> },
         { head: '', right: true, cell: (p) => {
-          const receipt = receipts.rows?.find((i) => i.payment_id === p.id);
-          if (receipt) return <a href={pdf(receipt.id)} target="_blank" rel="noreferrer" className="link">Receipt</a>;
+          if (p.receipt_id) return <Papers of={p} />;
           return p.status === 'pending' && !p.awaiting && p.checkout_url && may ? <a href={p.checkout_url} className="link">Pay</a> : null;
         } },
       ]} />
@@ -54,10 +64,10 @@ export function PaymentsTab({ options }: { options: BillingOptions | undefined }
   return (
     <div className="space-y-4">
       {options?.enabled && <Payments />}
-      <Card flush title="Receipts and statements" note="A receipt for each payment, a statement for each month that is over." action={<Button size="sm" asChild><a href="/api/billing/transactions.csv" download><Download className="size-3.5" aria-hidden />Transactions, CSV</a></Button>}>
+      <Card flush title="Receipts and statements" note="A receipt for each payment, a credit note for what was refunded, a statement for each month that is over." action={<Button size="sm" asChild><a href="/api/billing/transactions.csv" download><Download className="size-3.5" aria-hidden />Transactions, CSV</a></Button>}>
         <Table label="Receipts and statements" rows={invoices.rows} {...paged(invoices)} id={(i) => i.id} empty={<Empty icon={FileText} title="Nothing yet">Each has a number without gaps, and says what it said when it was made.</Empty>} columns={[
           { head: 'Number', cell: (i) => <a href={pdf(i.id)} target="_blank" rel="noreferrer" className="num font-medium hover:underline">{i.number}</a> },
-          { head: 'What', cell: (i) => <span className="text-soft">{i.kind === 'receipt' ? 'Receipt' : i.period ? `Statement of ${month.format(new Date(i.period.start))}` : 'Statement'}</span> },
+          { head: 'What', cell: (i) => <span className="text-soft">{i.kind === 'receipt' ? 'Receipt' : i.kind === 'credit_note' ? 'Credit note' : i.period ? `Statement of ${month.format(new Date(i.period.start))}` : 'Statement'}</span> },
           { head: 'Issued', phone: 'hide', cell: (i) => <span className="text-soft">{date(i.issued_at)}</span> },
           { head: 'Total', right: true, cell: (i) => <Money of={i.total} /> },
           { head: '', right: true, cell: (i) => <a href={pdf(i.id)} target="_blank" rel="noreferrer" aria-label={`PDF of ${i.number}`} className="link">PDF</a> },

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { api, ApiError, once } from '@/lib/api';
 import { useForm, useGet } from '@/lib/hooks';
 import { compare, typedAmount, usd } from '@/lib/money';
-import type { BillingOptions, Payment } from '@/lib/types';
+import { date } from '@/lib/time';
+import type { BillingOptions, Payment, SubscriptionNow } from '@/lib/types';
 import { Badge, Button, cx } from '@/ui/basic';
 import { Field, Problem } from '@/ui/form';
 import { Dialog, DialogFoot } from '@/ui/overlay';
@@ -50,8 +51,33 @@ function Notice({ tone, title, children, onClose }: { tone: keyof typeof faces; 
   );
 }
 
-// Back from the checkout. The credit comes with what Stripe tells the server, a moment later.
+// Back from the checkout: of a payment, or of a plan.
 export function Returned({ id, onClose }: { id: string; onClose: () => void }) {
+  const [plan, isPlan] = useState(false);
+  const q = useGet<Payment>(plan ? null : `/api/billing/payments/${encodeURIComponent(id)}`);
+  useEffect(() => { if (q.error instanceof ApiError && q.error.status === 404) isPlan(true); }, [q.error]);
+  if (plan) return <Subscribed onClose={onClose} />;
+  if (q.error && !q.data) return <Notice tone="bad" title="It cannot be told now what came of the payment" onClose={onClose}>{q.error.message}</Notice>;
+  return q.data ? <Paid id={id} onClose={onClose} /> : <Notice tone="wait" title="Your payment is being confirmed…" onClose={onClose}>This takes a few seconds.</Notice>;
+}
+
+function Subscribed({ onClose }: { onClose: () => void }) {
+  const moved = useMoneyMoved();
+  const [late, setLate] = useState(false);
+  useEffect(() => { const t = setTimeout(() => setLate(true), 60_000); return () => clearTimeout(t); }, []);
+  const q = useGet<SubscriptionNow>('/api/billing/subscription', (n) => (n?.subscription?.status === 'pending' ? 1_000 : false));
+  const s = q.data?.subscription;
+  const status = s?.status;
+  useEffect(() => { if (status && status !== 'pending') void moved(); }, [status]); // eslint-disable-line react-hooks/exhaustive-deps
+  if (q.data && !s) return <Notice tone="bad" title="This payment is not known here" onClose={onClose}>It may belong to another team: choose that one above the menu.</Notice>;
+  if (!s || status === 'pending') return <Notice tone="wait" title={late ? 'Stripe has not told us yet' : 'Your subscription is being confirmed…'} onClose={onClose}>{late ? 'It begins by itself as soon as it has. You can leave this page.' : 'This takes a few seconds.'}</Notice>;
+  if (status === 'trialing') return <Notice tone="good" title={`Your trial of ${s.plan?.name ?? 'the plan'} has begun`} onClose={onClose}>Nothing is charged until {s.trial_end ? date(s.trial_end) : 'it ends'}.</Notice>;
+  if (status === 'active') return <Notice tone="good" title={`You have ${s.plan?.name ?? 'a plan'} now`} onClose={onClose}>{usd(s.credit.left)} of credit is on your balance, and the receipt under Payments.</Notice>;
+  return <Notice tone="bad" title="The subscription has not begun" onClose={onClose}>{s.failure ? `The payment failed: ${s.failure.replace(/_/g, ' ')}.` : 'Nothing was charged.'}</Notice>;
+}
+
+// The credit comes with what Stripe tells the server, a moment later.
+function Paid({ id, onClose }: { id: string; onClose: () => void }) {
   const moved = useMoneyMoved();
   const [since] = useState(Date.now);
   const [late, setLate] = useState(false);
@@ -69,7 +95,9 @@ export function Returned({ id, onClose }: { id: string; onClose: () => void }) {
 }
 
 export function Canceled({ id, onClose }: { id: string; onClose: () => void }) {
-  const q = useGet<Payment>(`/api/billing/payments/${encodeURIComponent(id)}`);
-  const again = q.data?.status === 'pending' && q.data.checkout_url;
+  const plan = !id.startsWith('pay_');
+  const q = useGet<Payment>(plan ? null : `/api/billing/payments/${encodeURIComponent(id)}`);
+  const sub = useGet<SubscriptionNow>(plan ? '/api/billing/subscription' : null).data?.subscription;
+  const again = plan ? sub?.id === id && sub.status === 'pending' && sub.checkout_url : q.data?.status === 'pending' && q.data.checkout_url;
   return <Notice tone="bad" title="The payment was not made" onClose={onClose}>Nothing was charged.{again && <> <a href={again} className="link">Go back to the payment</a></>}</Notice>;
 }

@@ -32,7 +32,7 @@ export function Dialog({ open, onClose, title, note, children, wide, locked }: {
 export const DialogFoot = ({ children }: { children: ReactNode }) => <div className="mt-6 flex flex-wrap justify-end gap-2">{children}</div>;
 
 // Asks before something that cannot be taken back; `word` must be typed where it hurts most.
-export function Confirm({ open, onClose, title, children, action, onConfirm, word }: { open: boolean; onClose: () => void; title: string; children: ReactNode; action: string; onConfirm: (typed: string) => Promise<unknown>; word?: string }) {
+export function Confirm({ open, onClose, title, children, action, back = 'Cancel', onConfirm, word }: { open: boolean; onClose: () => void; title: string; children: ReactNode; action: string; back?: string; onConfirm: (typed: string) => Promise<unknown>; word?: string }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
   const [typed, setTyped] = useState('');
@@ -48,7 +48,7 @@ export function Confirm({ open, onClose, title, children, action, onConfirm, wor
         {word && <Field label={`Type ${word} to confirm`} value={typed} onChange={(e) => setTyped(e.target.value)} autoComplete="off" />}
         <Problem>{error}</Problem>
         <DialogFoot>
-          <Button onClick={close}>Cancel</Button>
+          <Button onClick={close}>{back}</Button>
           <Button type="submit" look="danger" busy={busy} disabled={!!word && typed !== word}>{action}</Button>
         </DialogFoot>
       </form>

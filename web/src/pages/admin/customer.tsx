@@ -4,9 +4,9 @@ import { Link, useParams } from 'wouter';
 import { useQueryClient } from '@tanstack/react-query';
 import { api, ApiError, once } from '@/lib/api';
 import { useForm, useGet, useTitle } from '@/lib/hooks';
-import { typedAmount } from '@/lib/money';
+import { compare, typedAmount } from '@/lib/money';
 import { count, date, dateTime } from '@/lib/time';
-import { LIMITS, type CustomerDetail } from '@/lib/types';
+import { LIMITS, type AdminPayment, type AdminSubscription, type CustomerDetail, type List } from '@/lib/types';
 import { Badge, Button, Card, Empty, PageHeader, Skeleton, Stat } from '@/ui/basic';
 import { CopyButton, Facts, Failed, Money, Table, When } from '@/ui/data';
 import { Field, Problem } from '@/ui/form';
@@ -14,6 +14,9 @@ import { say } from '@/ui/notices';
 import { Confirm, Dialog, DialogFoot } from '@/ui/overlay';
 import { limitNames, readLimits } from '../key-dialogs';
 import { CapBar, KeyStatus } from '../keys';
+import { paymentKinds, PaymentStatus, Price } from '../payments';
+import { every, priceOf } from '../plans';
+import { SubscriptionState } from '../subscription';
 
 export default function CustomerPage() {
   const { id = '' } = useParams<{ id: string }>();
@@ -61,6 +64,7 @@ export default function CustomerPage() {
           { head: 'Amount', right: true, phone: 'hide', cell: (l) => <Money of={l.amount} /> }, { head: 'Remaining', right: true, cell: (l) => <Money of={l.remaining} /> },
         ]} />
       </Card>
+      <Paid team={c.team.id} />
       <Card className="mt-4" flush title="Keys">
         <Table label="Keys" rows={c.keys} id={(k) => k.id} empty={<Empty title="No keys" />} columns={[
           { head: 'Name', cell: (k) => <span><span className="font-medium">{k.name}</span> <span className="font-mono text-xs text-faint">{k.key_display}</span></span> },
@@ -121,5 +125,33 @@ function LimitsDialog({ path, of, onClose, onDone }: { path: string; of: Custome
         <DialogFoot><Button onClick={onClose}>Cancel</Button><Button type="submit" look="primary" busy={f.busy}>Save</Button></DialogFoot>
       </form>
     </Dialog>
+  );
+}
+
+// What the team has paid and subscribed to, where there is any of it.
+function Paid({ team }: { team: string }) {
+  const subscriptions = useGet<List<AdminSubscription>>(`/api/admin/subscriptions?q=${encodeURIComponent(team)}&limit=5`).data?.data ?? [];
+  const payments = useGet<List<AdminPayment>>(`/api/admin/payments?q=${encodeURIComponent(team)}&limit=10`).data?.data ?? [];
+  return (
+    <>
+      {subscriptions.length > 0 && (
+        <Card className="mt-4" flush title="Subscriptions">
+          <Table label="Subscriptions" rows={subscriptions} id={(s) => s.id} empty={null} columns={[
+            { head: 'Plan', cell: (s) => <Link href={`/admin/subscriptions/${s.id}`} className="font-medium hover:underline">{s.plan?.name ?? s.id}</Link> },
+            { head: 'Price', cell: (s) => (s.plan ? <span className="num">{priceOf(s.plan)} {every(s.plan)}</span> : '—') }, { head: 'Until', phone: 'hide', cell: (s) => <span className="text-soft">{s.period ? date(s.period.end) : '—'}</span> },
+            { head: 'Credit left', right: true, phone: 'hide', cell: (s) => <Money of={s.credit.left} /> }, { head: 'Status', right: true, cell: (s) => <SubscriptionState of={s} /> },
+          ]} />
+        </Card>
+      )}
+      {payments.length > 0 && (
+        <Card className="mt-4" flush title="Payments" action={<Link href={`/admin/payments?q=${team}`} className="link text-sm">All</Link>}>
+          <Table label="Payments" rows={payments} id={(p) => p.id} empty={null} columns={[
+            { head: 'What', cell: (p) => <Link href={`/admin/payments/${p.id}`} className="font-medium hover:underline">{paymentKinds[p.kind]}</Link> }, { head: 'When', cell: (p) => <span className="text-soft"><When at={p.created_at} /></span> },
+            { head: 'Frozen', right: true, phone: 'hide', cell: (p) => (compare(p.frozen, '0') > 0 ? <span className="text-warn"><Money of={p.frozen} /></span> : <span className="text-faint">—</span>) },
+            { head: 'Status', cell: (p) => <PaymentStatus of={p} /> }, { head: 'Amount', right: true, cell: (p) => <Price of={p} /> },
+          ]} />
+        </Card>
+      )}
+    </>
   );
 }

@@ -11,7 +11,7 @@ import { SearchField } from '@/ui/form';
 import { Select } from '@/ui/select';
 import { say, sayError } from '@/ui/notices';
 import { Tabs } from '@/ui/tabs';
-import { paymentKinds, PaymentStatus, paymentStates } from '../payments';
+import { paymentKinds, PaymentStatus, paymentStates, Price } from '../payments';
 
 export default function AdminPayments() {
   useTitle('Payments');
@@ -41,7 +41,7 @@ function Payments() {
         { head: 'Status', cell: (p) => <span className="flex flex-wrap gap-1"><PaymentStatus of={p} />{p.status !== 'disputed' && p.disputes > 0 && <Badge>was disputed</Badge>}</span> },
         { head: 'Taken back', right: true, phone: 'hide', cell: (p) => (compare(p.refunded, '0') > 0 ? <Money of={p.refunded} /> : <span className="text-faint">—</span>) },
         { head: 'Owed', right: true, phone: 'hide', cell: (p) => (compare(p.owed, '0') > 0 ? <span className="text-bad"><Money of={p.owed} /></span> : <span className="text-faint">—</span>) },
-        { head: 'Amount', right: true, cell: (p) => <Money of={p.amount} /> },
+        { head: 'Amount', right: true, cell: (p) => <Price of={p} /> },
       ]} />
     </Card>
   );
