@@ -52,6 +52,7 @@ static const char usage[] =
     "line\n"
     "  --ledger-max N       calls kept for /sandbox/ledger (4000000); its totals count all\n"
     "\n"
+    "GET /stripe is Stripe's dashboard: refunds, disputes, cards, and a clock to move.\n"
     "Look at GET /sandbox/ledger, /sandbox/requests?last=N, /sandbox/inbox; DELETE empties each.\n"
     "GET /v1/models lists the models; what goes wrong is asked for by the model's name.\n";
 

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "codec/url.h"
+#include "sandbox/stripe_board.h"
 #include "sandbox/stripe_room.h"
 #include "sandbox/text.h"
 
@@ -445,6 +446,8 @@ size_t sandbox_stripe_routes(struct stripe *s, struct http_route *routes, size_t
         {"POST", "/stripe/portal/{id}/{how}", stripe_portal_post},
         {"GET", "/stripe/invoice/{id}", stripe_invoice},
         {"POST", "/stripe/invoice/{id}/{how}", stripe_invoice_post},
+        {"GET", "/stripe", stripe_board},
+        {"POST", "/stripe/do/{what}/{id}", stripe_board_post},
         {"GET", "/sandbox/stripe", stripe_state},
         {"POST", "/sandbox/stripe/{what}", stripe_control},
         {"POST", "/sandbox/stripe/{what}/{id}", stripe_control},

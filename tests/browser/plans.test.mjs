@@ -100,7 +100,8 @@ test('a month passes: the credit renews before the eyes of who looks on, up to t
   await ada.go('/billing');
   await balance('$35.00');
   const { period } = (await read(ada, '/api/billing/subscription')).subscription;
-  await clock(MONTH);
+  await op.page.goto(`${all.house.sandbox.url}/stripe`);
+  await op.click('A month later');
   await balance('$60.00'); // 10 of her own, 25 and 25 (at most 40 are kept, of 25)
   await card().getByText('$50.00').waitFor();
   assert.equal((await read(ada, '/api/billing/subscription')).subscription.period.start, period.end);

@@ -14,7 +14,7 @@ const states: Record<Balance['state'], [string, Tone, string]> = {
 
 // Green from $10, yellow from $1, red under it: the server says which.
 export function BalanceCard({ large }: { large?: boolean }) {
-  const q = useGet<Balance>('/api/billing/balance', 30_000);
+  const q = useGet<Balance>('/api/billing/balance', large ? 5_000 : 30_000);
   const b = q.data;
   const may = useMay()('billing.checkout');
   const sells = useGet<BillingOptions>(may && !large ? '/api/billing/options' : null).data?.enabled;
