@@ -240,8 +240,8 @@ static enum err change_of(struct control *c, const struct control_who *who,
 CONTROL_ASK(control_subscription_preview)
 {
     struct subscription x;
-    struct subscription_change change;
-    struct subscription_preview p;
+    struct subscription_change change = {.at_once = false};
+    struct subscription_preview p = {.due_minor = 0};
     struct stripe_answer answer = {0};
     struct nano due = NANO(0);
     struct buf *b = &reply->body;

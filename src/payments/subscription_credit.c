@@ -156,13 +156,18 @@ static enum err trial_end_in(struct payments *p, struct store_conn *conn,
                               STR("the trial is over"), str_of(key, (size_t)n), now_us, &taken);
 }
 
-static enum err roll_in(struct payments *p, struct store_conn *conn, const struct subscription *x,
-                        const struct plan *plan, int64_t now_us)
+/* By the rule of the month that credit was given for last. */
+static enum err roll_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                        const struct subscription *x, int64_t now_us)
 {
-    int64_t kept = str_eq(plan->roll_over, STR("all"))      ? INT64_MAX
-                   : str_eq(plan->roll_over, STR("capped")) ? plan->roll_over_max.v
-                                                            : 0;
-    enum err e = trial_end_in(p, conn, x, now_us);
+    struct plan plan;
+    enum err e = plans_get(p, conn, a, x->credit_plan, x->credit_n, &plan);
+    if (e != OK)
+        return e == ERR_NOT_FOUND ? OK : e;
+    int64_t kept = str_eq(plan.roll_over, STR("all"))      ? INT64_MAX
+                   : str_eq(plan.roll_over, STR("capped")) ? plan.roll_over_max.v
+                                                           : 0;
+    e = trial_end_in(p, conn, x, now_us);
     return e == OK ? keep_in(p, conn, x, x->credit_us, kept, now_us) : e;
 }
 
@@ -203,8 +208,10 @@ static enum err months_in(struct payments *p, struct store_conn *conn, struct ar
         e = payment_more_in(p, conn, a, &z, plan.monthly_credit, &month, now_us);
         x->year_month++;
         x->credit_us = starts;
+        x->credit_plan = arena_dup(a, str_c(plan.id));
+        x->credit_n = plan.n;
         if (e == OK)
-            e = roll_in(p, conn, x, &plan, now_us);
+            e = roll_in(p, conn, a, x, now_us);
         if (e == OK)
             e = payments_get(conn, a, x->year_payment, &z);
     }
@@ -335,12 +342,14 @@ static enum err paid_in(struct paying *y)
     if (l->starts_us > x->credit_us) {
         bool yearly = plan_is_yearly(&l->plan);
         x->credit_us = l->starts_us;
+        x->credit_plan = str_c(l->plan.id);
+        x->credit_n = l->plan.n;
         x->year_us = yearly ? l->starts_us : 0;
         x->year_month = yearly ? 1 : 0;
         x->year_payment = yearly ? arena_dup(y->a, str_c(payment)) : STR("");
     }
     /* A change in the middle of a month has counted what was left of it: it stays till its end. */
-    return l->change ? OK : roll_in(y->p, y->conn, x, &l->plan, y->now_us);
+    return l->change ? OK : roll_in(y->p, y->conn, y->a, x, y->now_us);
 }
 
 static enum err unpaid_in(struct paying *y, enum subscription_news *ret_news)

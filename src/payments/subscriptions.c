@@ -78,7 +78,9 @@ static void row_read(const struct store_query *q, struct arena *a, struct subscr
     x->expires_us = store_i64(q, c++);
     x->ended_us = store_i64(q, c++);
     x->updated_us = store_i64(q, c++);
-    x->email = arena_dup(a, store_str(q, c));
+    x->email = arena_dup(a, store_str(q, c++));
+    x->credit_plan = arena_dup(a, store_str(q, c++));
+    x->credit_n = store_i64(q, c);
 }
 
 static enum err one(struct store_query **q, enum err e, struct arena *a, struct subscription *ret)
@@ -271,12 +273,13 @@ void subscriptions_watch(struct payments *p, struct subscriptions_watcher watche
 
 static enum err row_write(struct store_conn *conn, const struct subscription *x)
 {
-    return store_run(
-        conn, SQL_SUBSCRIPTION_SET, NULL, "tttiitttttttiiiiiiiiiitbtii", str_c(x->id), x->status,
-        x->plan, x->plan_n, x->paid_us, x->stripe_id, x->item, x->item_price, x->session, x->url,
-        x->failure, x->pay_url, x->applied, x->period_start_us, x->period_end_us, x->trial_end_us,
-        (int64_t)x->cancel_at_end, x->grace_until_us, (int64_t)x->access, x->credit_us, x->year_us,
-        x->year_month, x->year_payment, x->trial_lot, str_c(x->told), x->ended_us, x->updated_us);
+    return store_run(conn, SQL_SUBSCRIPTION_SET, NULL, "tttiitttttttiiiiiiiiiitbtiiti",
+                     str_c(x->id), x->status, x->plan, x->plan_n, x->paid_us, x->stripe_id, x->item,
+                     x->item_price, x->session, x->url, x->failure, x->pay_url, x->applied,
+                     x->period_start_us, x->period_end_us, x->trial_end_us,
+                     (int64_t)x->cancel_at_end, x->grace_until_us, (int64_t)x->access, x->credit_us,
+                     x->year_us, x->year_month, x->year_payment, x->trial_lot, str_c(x->told),
+                     x->ended_us, x->updated_us, x->credit_plan, x->credit_n);
 }
 
 static enum err tell_in(struct payments *p, struct store_conn *conn, struct subscription_told *t,

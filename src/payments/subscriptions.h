@@ -33,7 +33,10 @@ struct subscription {
     int64_t tickets, applied;
     int64_t period_start_us, period_end_us, trial_days, trial_end_us;
     bool cancel_at_end, access;
-    int64_t grace_until_us, credit_us;
+    int64_t grace_until_us;
+    int64_t credit_us; /* the month that credit was given for last, and by which plan */
+    struct str credit_plan;
+    int64_t credit_n;
     int64_t year_us, year_month;
     struct str year_payment, trial_lot, email;
     char told[2 * CRYPTO_HASH_LEN + 1];

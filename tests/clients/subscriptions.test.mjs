@@ -31,7 +31,7 @@ before(async () => {
     rs.end(await r.text());
   });
   receiver = await startUpstream((rq, rs) => rs.end('ok'));
-  house = await House.start({ mail: true, limited: true, stripe: proxy.url, config: [`subscription_grace = ${GRACE}`, ...QUICK,
+  house = await House.start({ mail: true, limited: true, stripe: proxy.url, config: [`subscription_grace = ${GRACE}`, 'reconcile_again = 1s', ...QUICK,
     '[webhooks]', 'private_allowed = yes', '[limits]', 'user_rpm = 60', 'user_burst = 10', 'tier_balance = 0',
     '[openrouter]', 'provider = main', 'provisioning_key = sandbox-management', 'check_every = 1h'] });
   house.keep(STRIPE_SECRET);

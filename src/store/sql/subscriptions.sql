@@ -13,7 +13,8 @@ SELECT s.id, s.team_id, s.user_id, s.status, s.livemode, s.plan_id, s.plan_n, s.
     s.item_id, s.item_price, s.session_id, s.url, s.failure, s.pay_url, s.tickets, s.applied,
     s.period_start_us, s.period_end_us, s.trial_days, s.trial_end_us, s.cancel_at_end,
     s.grace_until_us, s.access, s.credit_us, s.year_us, s.year_month, s.year_payment, s.trial_lot,
-    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, '')
+    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, ''),
+    s.credit_plan, s.credit_n
 FROM subscription s LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.id = $1;
 
@@ -22,7 +23,8 @@ SELECT s.id, s.team_id, s.user_id, s.status, s.livemode, s.plan_id, s.plan_n, s.
     s.item_id, s.item_price, s.session_id, s.url, s.failure, s.pay_url, s.tickets, s.applied,
     s.period_start_us, s.period_end_us, s.trial_days, s.trial_end_us, s.cancel_at_end,
     s.grace_until_us, s.access, s.credit_us, s.year_us, s.year_month, s.year_payment, s.trial_lot,
-    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, '')
+    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, ''),
+    s.credit_plan, s.credit_n
 FROM subscription s LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.stripe_id = $1 AND s.stripe_id <> '';
 
@@ -31,7 +33,8 @@ SELECT s.id, s.team_id, s.user_id, s.status, s.livemode, s.plan_id, s.plan_n, s.
     s.item_id, s.item_price, s.session_id, s.url, s.failure, s.pay_url, s.tickets, s.applied,
     s.period_start_us, s.period_end_us, s.trial_days, s.trial_end_us, s.cancel_at_end,
     s.grace_until_us, s.access, s.credit_us, s.year_us, s.year_month, s.year_payment, s.trial_lot,
-    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, '')
+    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, ''),
+    s.credit_plan, s.credit_n
 FROM subscription s LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.session_id = $1 AND s.session_id <> '';
 
@@ -41,7 +44,8 @@ SELECT s.id, s.team_id, s.user_id, s.status, s.livemode, s.plan_id, s.plan_n, s.
     s.item_id, s.item_price, s.session_id, s.url, s.failure, s.pay_url, s.tickets, s.applied,
     s.period_start_us, s.period_end_us, s.trial_days, s.trial_end_us, s.cancel_at_end,
     s.grace_until_us, s.access, s.credit_us, s.year_us, s.year_month, s.year_payment, s.trial_lot,
-    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, '')
+    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, ''),
+    s.credit_plan, s.credit_n
 FROM subscription s LEFT JOIN app_user u ON u.id = s.user_id
 WHERE s.team_id = $1
 ORDER BY CASE WHEN s.status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused') THEN 0
@@ -52,7 +56,8 @@ SELECT s.id, s.team_id, s.user_id, s.status, s.livemode, s.plan_id, s.plan_n, s.
     s.item_id, s.item_price, s.session_id, s.url, s.failure, s.pay_url, s.tickets, s.applied,
     s.period_start_us, s.period_end_us, s.trial_days, s.trial_end_us, s.cancel_at_end,
     s.grace_until_us, s.access, s.credit_us, s.year_us, s.year_month, s.year_payment, s.trial_lot,
-    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, '')
+    s.told, s.created_us, s.expires_us, s.ended_us, s.updated_us, COALESCE(u.email, ''),
+    s.credit_plan, s.credit_n
 FROM subscription s LEFT JOIN app_user u ON u.id = s.user_id
 WHERE ($1 = '' OR s.status = $1 OR ($1 = 'live' AND s.status IN ('incomplete', 'trialing', 'active',
     'past_due', 'unpaid', 'paused'))) AND s.id < $3 AND ($2 = '' OR s.id = $2 OR s.stripe_id = $2
@@ -65,7 +70,7 @@ UPDATE subscription SET status = $2, plan_id = $3, plan_n = $4, paid_us = $5, st
     applied = $13, period_start_us = $14, period_end_us = $15, trial_end_us = $16,
     cancel_at_end = $17, grace_until_us = $18, access = $19, credit_us = $20, year_us = $21,
     year_month = $22, year_payment = $23, trial_lot = $24, told = $25, ended_us = $26,
-    updated_us = $27
+    updated_us = $27, credit_plan = $28, credit_n = $29
 WHERE id = $1;
 
 -- name: SUBSCRIPTION_TICKET
