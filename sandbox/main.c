@@ -252,5 +252,6 @@ int main(int argc, char **argv)
         loop_stop(lanes[i].loop);
     for (unsigned i = 0; i < s.lanes_n; i++)
         must(pthread_join(threads[i].thread, NULL) == 0);
+    sandbox_stripe_stop(stripe);
     return 0;
 }

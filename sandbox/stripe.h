@@ -20,6 +20,8 @@ struct sandbox_stripe_options {
     struct str secret; /* whsec_… */
 };
 struct stripe *sandbox_stripe_new(const struct sandbox_stripe_options *options);
+/* No event is on its way any more; up to 10 s, for one that is. */
+void sandbox_stripe_stop(struct stripe *s);
 /* Puts the routes behind routes[0, n), at most max; says how many there are then. */
 size_t sandbox_stripe_routes(struct stripe *s, struct http_route *routes, size_t n, size_t max);
 

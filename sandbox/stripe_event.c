@@ -122,7 +122,7 @@ static void *deliveries(void *arg)
     struct stripe *s = arg;
     char url[1024];
     must(pthread_mutex_lock(&s->lock) == 0);
-    for (;;) {
+    while (!s->stopping) {
         struct stripe_delivery d;
         int64_t wait;
         if (!due_take(s, &d, &wait)) {
@@ -143,11 +143,20 @@ static void *deliveries(void *arg)
             s->queue[s->queue_n++] = d;
         }
     }
+    must(pthread_mutex_unlock(&s->lock) == 0);
     return NULL;
 }
 
 void stripe_events_start(struct stripe *s)
 {
     must(pthread_create(&s->thread, NULL, deliveries, s) == 0);
-    must(pthread_detach(s->thread) == 0);
+}
+
+void sandbox_stripe_stop(struct stripe *s)
+{
+    must(pthread_mutex_lock(&s->lock) == 0);
+    s->stopping = true;
+    must(pthread_cond_signal(&s->wake) == 0);
+    must(pthread_mutex_unlock(&s->lock) == 0);
+    must(pthread_join(s->thread, NULL) == 0);
 }

@@ -107,7 +107,7 @@ struct stripe {
     pthread_t thread;
     /* What the next calls are to be: this status, before the work or after it. */
     int fail_status, fail_times;
-    bool fail_after;
+    bool fail_after, stopping;
     bool ends_unpaid; /* when the last try has failed: unpaid, not canceled */
     char host[128]; /* as it was last called, for links */
 };

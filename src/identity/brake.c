@@ -107,6 +107,13 @@ static int64_t delay_of(enum identity_brake_kind kind, uint32_t count)
     return us < rules[kind].most_us ? us : rules[kind].most_us;
 }
 
+/* 0 without a delay: one who read the clock a moment before the last one need not wait for him. */
+static int64_t until_of(enum identity_brake_kind kind, const struct entry *e)
+{
+    int64_t delay = delay_of(kind, e->count);
+    return delay != 0 ? e->last_us + delay : 0;
+}
+
 int64_t identity_brake_take(struct identity *identity, enum identity_brake_kind kind,
                             struct str subject, int64_t mono_us)
 {
@@ -125,7 +132,7 @@ int64_t identity_brake_take(struct identity *identity, enum identity_brake_kind 
     } else {
         e->count++;
         e->last_us = mono_us;
-        e->until_us = mono_us + delay_of(kind, e->count);
+        e->until_us = until_of(kind, e);
     }
     pthread_mutex_unlock(&b->lock);
     return wait;
@@ -142,7 +149,7 @@ void identity_brake_good(struct identity *identity, enum identity_brake_kind kin
         *e = (struct entry){.tag = 0};
     else if (e != NULL && e->count > 0) {
         e->count--;
-        e->until_us = e->last_us + delay_of(kind, e->count);
+        e->until_us = until_of(kind, e);
     }
     pthread_mutex_unlock(&b->lock);
 }

@@ -269,6 +269,9 @@ static void test_brake(void **state)
         assert_int_equal(identity_brake_take(ID, IDENTITY_BRAKE_ADDRESS, STR("10.0.0.1"), now), 0);
         identity_brake_good(ID, IDENTITY_BRAKE_ADDRESS, STR("10.0.0.1"));
     }
+    /* Two at once: the one who looked at the clock first may come second. */
+    assert_int_equal(take("both", now + 7), 0);
+    assert_int_equal(take("both", now), 0);
     /* However many there are, the table stays as it is. */
     for (int i = 0; i < 100000; i++) {
         char name[32];
