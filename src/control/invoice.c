@@ -244,7 +244,8 @@ static void receipt_body(struct control *c, struct arena *a, const struct invoic
     buf_json_key(b, "sections");
     buf_byte(b, '[');
     open_section(b, "", columns, 2);
-    struct str what = arena_printf(a, "%.*s (%.*s)", STR_ARG(p->what), STR_ARG(usd(a, p->credit)));
+    struct str what = arena_printf(a, "%.*s (%.*s%s)", STR_ARG(p->what), STR_ARG(usd(a, p->credit)),
+                                   p->credit.v == net.v ? "" : " of credit");
     cells(b, (struct str[]){what, money(a, p->currency, p->digits, net)}, 2);
     buf_add(b, STR("]}]"));
     buf_json_key(b, "totals");
