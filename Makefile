@@ -259,7 +259,7 @@ torture: all faults
 soak: all faults
 	@$(PROGS) tests/torture/run soak $(S)
 	@cd tests/clients && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && \
-	  $(PROGS) TOLLGATE_SEQUENCES=10000 node --test payments-random.test.mjs
+	  $(PROGS) TOLLGATE_SEQUENCES=10000 TOLLGATE_LIVES=480 node --test payments-random.test.mjs subscriptions-random.test.mjs
 faults:
 	@+$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 all
 
