@@ -40,7 +40,7 @@ static enum err customer_known(struct payments *p, struct str team, char ret_cus
 
 enum err payment_customer_known(struct payments *p, struct str team, char ret_customer[128])
 {
-    char replaced[128];
+    char replaced[128] = "";
     return customer_known(p, team, ret_customer, replaced);
 }
 
@@ -48,7 +48,7 @@ enum err payments_customer(struct payments *p, struct id team, struct str email,
                            char ret_customer[128], struct stripe_answer *ret_answer)
 {
     char text[ID_TEXT_MAX], hex[2 * CRYPTO_HASH_LEN + 1], key[ID_TEXT_MAX + 32 + 128];
-    char replaced[128];
+    char replaced[128] = "";
     uint8_t hash[CRYPTO_HASH_LEN];
     struct arena a;
     struct buf form;
