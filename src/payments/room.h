@@ -112,6 +112,8 @@ MUST enum err subscription_ask_in(struct payments *p, struct store_conn *conn, c
 MUST enum err subscription_seen_in(struct payments *p, struct store_conn *conn, struct arena *a,
                                    struct subscription *x, struct str object, struct str type,
                                    int64_t ticket, int64_t now_us);
+/* Is Stripe's object what we have? */
+bool subscription_is_as(struct arena *a, const struct subscription *x, struct str object);
 /* Its checkout was not used: expired, unless it has begun. */
 MUST enum err subscription_over_in(struct payments *p, struct store_conn *conn, struct str by,
                                    int64_t now_us);

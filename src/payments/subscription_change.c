@@ -106,7 +106,9 @@ static enum err seen_in(struct store_conn *conn, void *arg)
     struct subscription x;
     arena_init(&a, 16384, 2 * EVENT_BODY_MAX);
     enum err e = subscriptions_get(conn, &a, str_c(s->id), &x);
-    if (e == OK)
+    if (e == OK && s->turn < x.applied) /* meanwhile somebody has looked: nobody knows at what */
+        e = subscription_ask_in(s->p, conn, x.id, STR(""), s->now_us);
+    else if (e == OK)
         e = subscription_seen_in(s->p, conn, &a, &x, s->object, STR(""), s->turn, s->now_us);
     arena_fini(&a);
     return e;

@@ -159,6 +159,14 @@ static void fields_take(struct arena *a, struct subscription *x, struct str obje
     x->url = STR("");
 }
 
+bool subscription_is_as(struct arena *a, const struct subscription *x, struct str object)
+{
+    struct subscription there = *x;
+    fields_take(a, &there, object);
+    return str_eq(there.status, x->status) && str_eq(there.item_price, x->item_price) &&
+           there.cancel_at_end == x->cancel_at_end && there.period_end_us == x->period_end_us;
+}
+
 enum err subscription_seen_in(struct payments *p, struct store_conn *conn, struct arena *a,
                               struct subscription *x, struct str object, struct str type,
                               int64_t ticket, int64_t now_us)

@@ -665,6 +665,20 @@ describe('what may go wrong', () => {
     const x = await subscription(p);
     assert.deepEqual([x.status, x.plan.name, await balance(p), (await payments(p)).length], ['active', 'Keeper', 90, 3]);
   });
+  test('what was missed and will not be told: found when the books are compared, and mended', async () => {
+    const p = await customer();
+    const id = await subscribed(p, 'keeper');
+    await house.sandbox.stripe('settings', { drop_percent: 100 });
+    await stripe('POST', `subscriptions/${id}`, { cancel_at_period_end: 'true' });
+    await house.sandbox.stripe('settings', { drop_percent: 0 });
+    const [last] = (await operator.get('/api/admin/reconciliation')).json.reports;
+    // Told by hand as something else, so that the list of events does not help.
+    const missed = (await stripe('GET', 'events?limit=5')).data.find((e) => e.type === 'customer.subscription.updated');
+    await send({ ...missed, type: 'a.type.of.no.use' });
+    assert.equal((await operator.post('/api/admin/reconciliation')).status, 202);
+    await is(p, 'ending', (x) => x.cancel_at_period_end);
+    await until('a clean report', async () => { const [r] = (await operator.get('/api/admin/reconciliation')).json.reports; return r.id !== last?.id && r.mismatches === 0; }, 20000);
+  });
   test('an invoice that is paid and no plan’s is for somebody to look at', async () => {
     const p = await customer();
     const id = await subscribed(p, 'basic');
