@@ -27,7 +27,7 @@ endif
 
 # ---------------------------------------------------------------- flags
 
-PKGS   := libuv openssl libsodium sqlite3 libpq inih libcurl libqrencode
+PKGS   := libuv openssl libsodium sqlite3 libpq inih libcurl libqrencode liblz4
 # -isystem, so that our warnings are not asked of other people's headers.
 PKG_CF := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
 # (libharu has no file of pkg-config.)

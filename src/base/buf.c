@@ -28,7 +28,7 @@ enum err buf_check(const struct buf *b)
     return b->over ? ERR_LIMIT : OK;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (b->over || n > b->max || b->n > b->max - n) {
         b->over = true;
@@ -45,24 +45,6 @@ char *buf_reserve(struct buf *b, size_t n)
     }
     static char nothing[1]; /* for 0 bytes of a buffer that has none yet */
     return b->p != NULL ? b->p + b->n : nothing;
-}
-
-void buf_add(struct buf *b, struct str s)
-{
-    char *p = buf_reserve(b, s.n);
-    if (p == NULL || s.n == 0)
-        return;
-    memcpy(p, s.p, s.n);
-    b->n += s.n;
-}
-
-void buf_byte(struct buf *b, char c)
-{
-    char *p = buf_reserve(b, 1);
-    if (p == NULL)
-        return;
-    *p = c;
-    b->n++;
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

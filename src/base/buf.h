@@ -32,11 +32,34 @@ static inline struct str buf_str(const struct buf *b)
     return str_of(b->p != NULL ? b->p : "", b->n);
 }
 
+/* buf_reserve where there is no room yet. */
+char *buf_grow(struct buf *b, size_t n);
+
 /* Makes room for n more bytes; NULL (and over) when that passes the maximum. The caller writes up
  * to n bytes there and adds what he wrote to b->n. */
-char *buf_reserve(struct buf *b, size_t n);
-void buf_add(struct buf *b, struct str s);
-void buf_byte(struct buf *b, char c);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    return !b->over && b->p != NULL && b->cap - b->n >= n ? b->p + b->n : buf_grow(b, n);
+}
+
+static inline void buf_add(struct buf *b, struct str s)
+{
+    char *p = s.n != 0 ? buf_reserve(b, s.n) : NULL;
+    if (p == NULL)
+        return;
+    memcpy(p, s.p, s.n);
+    b->n += s.n;
+}
+
+static inline void buf_byte(struct buf *b, char c)
+{
+    char *p = buf_reserve(b, 1);
+    if (p == NULL)
+        return;
+    *p = c;
+    b->n++;
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_u64(struct buf *b, uint64_t n);
 void buf_i64(struct buf *b, int64_t n);

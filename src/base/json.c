@@ -1,6 +1,8 @@
 /* The strict pass and the walk. */
 #include "base/json.h"
 
+#include <endian.h>
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
@@ -68,27 +70,41 @@ static size_t bad_utf8(struct str t, size_t i, size_t end)
     return i;
 }
 
-/* Does a byte of the word end a run of plain text: a quote, a backslash, a control byte, or one
- * that is not ASCII? (The usual tests for a zero byte in a word, after what is looked for is
- * xored out.) */
-static bool is_plain_word(uint64_t w)
+/* Text is looked through eight bytes at a time. These mark, by its high bit, the first byte of a
+ * word that is looked for; marks behind it may be false. (The usual test for a zero byte, after
+ * what is looked for has been xored out.) */
+#define ONES 0x0101010101010101u
+#define HIGHS 0x8080808080808080u
+
+static uint64_t mark(uint64_t w, char c)
 {
-    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-    uint64_t quote = w ^ (ones * '"'), back = w ^ (ones * '\\');
-    uint64_t hit = ((quote - ones) & ~quote) | ((back - ones) & ~back) | ((w - ones * 0x20) & ~w) |
-                   w;
-    return (hit & highs) == 0;
+    w ^= ONES * (unsigned char)c;
+    return (w - ONES) & ~w & HIGHS;
 }
 
-static size_t skip_plain(struct str t, size_t i)
+/* A quote or a backslash. */
+static uint64_t mark_quote(uint64_t w)
 {
-    uint64_t w;
-    while (i + sizeof(w) <= t.n) {
+    return mark(w, '"') | mark(w, '\\');
+}
+
+/* What ends a run of plain text: those, a control byte, and a byte that is not ASCII. */
+static uint64_t mark_special(uint64_t w)
+{
+    return mark_quote(w) | (((w - ONES * 0x20) | w) & HIGHS);
+}
+
+static inline size_t find_mark(struct str t, size_t i, uint64_t (*marks)(uint64_t w))
+{
+    uint64_t w, hit;
+    for (; i + sizeof(w) <= t.n; i += sizeof(w)) {
         memcpy(&w, t.p + i, sizeof(w));
-        if (!is_plain_word(w))
-            break;
-        i += sizeof(w);
+        if ((hit = marks(le64toh(w))) != 0)
+            return i + (size_t)__builtin_ctzll(hit) / 8;
     }
+    /* The last bytes, one by one; `A` is never marked. */
+    for (; i < t.n && marks(ONES * 'A' ^ (uint64_t)(unsigned char)(t.p[i] ^ 'A')) == 0; i++)
+        ;
     return i;
 }
 
@@ -96,7 +112,7 @@ static size_t scan_string(struct scan *s, size_t i)
 {
     size_t start = ++i;
     bool high = false;
-    while ((i = skip_plain(s->t, i)) < s->t.n) {
+    while ((i = find_mark(s->t, i, mark_special)) < s->t.n) {
         unsigned char c = (unsigned char)s->t.p[i];
         if (c == '"') {
             if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
@@ -105,10 +121,13 @@ static size_t scan_string(struct scan *s, size_t i)
         }
         if (c < 0x20)
             return fail(s, i);
-        high |= c >= 0x80;
-        i = c == '\\' ? scan_escape(s, i) : i + 1;
-        if (s->failed)
-            return i;
+        if (c == '\\') {
+            i = scan_escape(s, i);
+            if (s->failed)
+                return i;
+        }
+        for (; i < s->t.n && (unsigned char)s->t.p[i] >= 0x80; i++)
+            high = true;
     }
     return fail(s, s->t.n);
 }
@@ -281,17 +300,9 @@ const char *json_type_name(enum json_type t)
 /* Behind a string that starts at i (trusted text, still never past the end). */
 static size_t pass_string(struct str t, size_t i)
 {
-    for (i++; i < t.n; i++) {
-        const char *q = memchr(t.p + i, '"', t.n - i);
-        if (q == NULL)
-            return t.n;
-        size_t end = (size_t)(q - t.p), back = 0;
-        while (back < end - i && t.p[end - 1 - back] == '\\')
-            back++;
-        i = end;
-        if (back % 2 == 0)
-            return end + 1;
-    }
+    for (i = find_mark(t, i + 1, mark_quote); i < t.n; i = find_mark(t, i + 2, mark_quote))
+        if (t.p[i] == '"')
+            return i + 1;
     return t.n;
 }
 
@@ -418,7 +429,8 @@ static size_t unescape_one(struct str s, char *out, size_t *ret_n)
 
 bool json_key_is(struct str raw, struct str name)
 {
-    if (str_index(raw, '\\') == SIZE_MAX)
+    /* What is escaped is longer than what it stands for. */
+    if (raw.n <= name.n || str_index(raw, '\\') == SIZE_MAX)
         return str_eq(raw, name);
     size_t at = 0;
     while (raw.n != 0) {

@@ -23,9 +23,15 @@ enum member {
     M_SERVICE_TIER,
     M__COUNT
 };
-static const char *const member_name[M__COUNT] = {
-    "model",   "stream", "stream_options", "max_tokens",  "max_completion_tokens", "n",
-    "best_of", NULL,     "tools",          "service_tier"};
+static const struct str member_name[M__COUNT] = {{"model", 5},
+                                                 {"stream", 6},
+                                                 {"stream_options", 14},
+                                                 {"max_tokens", 10},
+                                                 {"max_completion_tokens", 21},
+                                                 {"n", 1},
+                                                 {"best_of", 7},
+                                                 [M_TOOLS] = {"tools", 5},
+                                                 [M_SERVICE_TIER] = {"service_tier", 12}};
 
 struct reading {
     struct call *c;
@@ -100,8 +106,8 @@ static enum err read_count(struct reading *r, enum member m, struct str value, i
         return OK;
     if (json_int(value, 1, max, ret) == OK)
         return OK;
-    r->param = str_c(member_name[m]);
-    r->message = arena_printf(r->a, "'%s' must be a whole number from 1 to %lld.", member_name[m],
+    r->param = member_name[m];
+    r->message = arena_printf(r->a, "'%s' must be a whole number from 1 to %lld.", r->param.p,
                               (long long)max);
     return ERR_INVALID_REQUEST;
 }
@@ -227,11 +233,10 @@ static enum err read_member(struct reading *r, enum member m, const struct json_
     return OK;
 }
 
-/* Which member is it? Length and first letter sort most of them out. */
 static enum member member_of(const struct call *c, struct str raw_key)
 {
     for (int m = 0; m < M__COUNT; m++)
-        if (json_key_is(raw_key, str_c(m == M_INPUT ? c->product->input : member_name[m])))
+        if (json_key_is(raw_key, m == M_INPUT ? str_c(c->product->input) : member_name[m]))
             return (enum member)m;
     return M__COUNT;
 }
@@ -259,7 +264,7 @@ static enum err walk_members(struct reading *r)
         }
         if ((r->seen & 1u << m) != 0)
             return wrong(r, ERR_INVALID_REQUEST,
-                         m == M_INPUT ? r->c->product->input : member_name[m], "comes twice.");
+                         m == M_INPUT ? r->c->product->input : member_name[m].p, "comes twice.");
         r->seen |= 1u << m;
         enum err e = read_member(r, m, &w);
         if (e != OK)

@@ -170,6 +170,10 @@ void model_free(struct model **model)
         mem_free(lot->reason);
         mem_free(lot);
     }
+    holds_free(m->cut.ended);
+    mem_free(m->cut.accounts.p);
+    mem_free(m->cut.lots.p);
+    mem_free(m->cut.holds.p);
     holds_free(m->ended);
     holds_free(m->spare);
     idmap_fini(&m->open);

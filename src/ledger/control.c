@@ -119,7 +119,6 @@ static enum err op_write(struct op *op, struct store_conn *conn, const struct re
 {
     struct ledger *l = op->ledger;
     buf_reset(&l->body);
-    buf_byte(&l->body, RECORD_FORMAT);
     l->model->undo_on = true;
     enum err e = OK;
     for (size_t i = 0; i < n && e == OK; i++) {
@@ -130,7 +129,7 @@ static enum err op_write(struct op *op, struct store_conn *conn, const struct re
     }
     l->model->undo_on = false;
     if (e == OK)
-        e = ledger_row_add(l, conn, buf_str(&l->body), n);
+        e = ledger_row_add(l, conn, n);
     if (e == OK)
         op->records = n;
     return e;

@@ -90,11 +90,10 @@ static bool concerns(const struct telling *t, const struct record *r)
 
 static enum err tell_row(struct telling *t, const struct journal_row *row)
 {
-    struct str body = row->body;
-    bool started = false;
+    struct str plain = row->plain;
     struct record r;
     enum err e;
-    while ((e = journal_record(&body, &started, &r)) == OK) {
+    while ((e = journal_record(&plain, &r)) == OK) {
         if (t->ended || !concerns(t, &r))
             continue;
         tell_record(t, row->seq, &r);

@@ -20,7 +20,7 @@
 /* More records than this wait for the disk: no new holds. */
 #define LEDGER_QUEUE_MAX 1000000
 /* The tables are brought up when so many records wait for it, and so long after the first one. */
-#define LEDGER_PROJECT_RECORDS 1024
+#define LEDGER_PROJECT_RECORDS 4096
 #define LEDGER_PROJECT_US (10 * US_PER_MS)
 /* Calls that ended lately, to refuse a second hold: two generations of this many, as 64-bit hashes
  * (that two ids share one is as likely as a guessed key). */
@@ -71,8 +71,14 @@ struct ledger {
     pthread_cond_t tick_cond;
     bool tick, tick_stop;
     /* The writer's. */
-    struct buf rows; /* packed (journal_entry) and not yet in the table */
-    struct buf body; /* scratch: of a control operation's row */
+    struct buf rows; /* packed (journal_entry), and behind the cut */
+    struct ledger_cut {
+        struct buf rows; /* packed before it, and not yet in the table */
+        uint64_t seq, lag, serving;
+        uint8_t hash[CRYPTO_HASH_LEN];
+        int64_t at;
+    } cut; /* what the transaction at hand writes */
+    struct buf body, packed; /* scratch: records of the next row, and its body */
     uint64_t seq; /* of the last row that was packed or added */
     uint8_t hash[CRYPTO_HASH_LEN];
     int64_t at; /* latest of any record */
@@ -90,10 +96,9 @@ struct ledger {
 };
 
 /* ---- writer.c ---- */
-/* Adds a row with this body behind the last one and moves seq and hash on; the caller puts both
- * back when the transaction rolls back. */
-MUST enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str body,
-                             uint64_t records);
+/* Adds a row with the records in l->body behind the last one and moves seq and hash on; the caller
+ * puts both back when the transaction rolls back. */
+MUST enum err ledger_row_add(struct ledger *l, struct store_conn *conn, uint64_t records);
 /* The row as it is. */
 struct journal_row;
 MUST enum err ledger_row_insert(struct ledger *l, struct store_conn *conn,
@@ -103,11 +108,14 @@ struct store_source ledger_source(struct ledger *l);
 void ledger_tick_soon(struct ledger *l);
 void ledger_lane_destroy(struct ledger_lane *lane);
 
-/* ---- project.c ---- */
-/* Writes all that waits; up to row `seq` with that hash. */
-MUST enum err ledger_project(struct ledger *l, struct store_conn *conn, uint64_t seq,
-                             const uint8_t hash[CRYPTO_HASH_LEN]);
-void ledger_project_end(struct ledger *l, bool committed);
+/* ---- project.c: a transaction behind the journal ---- */
+/* It is to write what was packed before this, although batches go on. */
+void ledger_cut(struct ledger *l);
+/* The rows alone; or the rows and all that waits. */
+MUST enum err ledger_put_rows(struct ledger *l, struct store_conn *conn);
+MUST enum err ledger_project(struct ledger *l, struct store_conn *conn);
+/* It has ended. */
+void ledger_cut_end(struct ledger *l, bool committed);
 
 /* ---- load.c ---- */
 /* Tables and unprojected rows into l->model; in a write transaction. */

@@ -2,7 +2,51 @@
 #include "ledger/journal.h"
 #include "base/mem.h"
 
+#include <lz4.h>
+
 #define READ_BYTES ((size_t)4 << 20)
+#define PACKED_HEAD 5
+/* LZ4 makes at most so much of a byte. */
+#define UNPACKED_MAX(n) ((n)*255)
+
+enum form { FORM_PLAIN = 1, FORM_LZ4 = 2 };
+
+void journal_pack(struct buf *body, struct str plain)
+{
+    must(plain.n <= LZ4_MAX_INPUT_SIZE);
+    buf_byte(body, FORM_LZ4);
+    buf_le(body, plain.n, PACKED_HEAD - 1);
+    int room = LZ4_compressBound((int)plain.n);
+    char *to = buf_reserve(body, (size_t)room);
+    must(to != NULL);
+    size_t n = (size_t)LZ4_compress_default(plain.p, to, (int)plain.n, room);
+    if (PACKED_HEAD + n < 1 + plain.n) {
+        body->n += n;
+        return;
+    }
+    buf_reset(body);
+    buf_byte(body, FORM_PLAIN);
+    buf_add(body, plain);
+}
+
+enum err journal_open(struct buf *plain, struct str body)
+{
+    if (body.n != 0 && body.p[0] == FORM_PLAIN) {
+        buf_add(plain, str_from(body, 1));
+        return OK;
+    }
+    if (body.n < PACKED_HEAD || body.p[0] != FORM_LZ4)
+        return ERR_CORRUPT;
+    uint64_t n = record_le(body.p + 1, PACKED_HEAD - 1);
+    struct str block = str_from(body, PACKED_HEAD);
+    if (n > LZ4_MAX_INPUT_SIZE || n > UNPACKED_MAX(block.n) || block.n > LZ4_MAX_INPUT_SIZE)
+        return ERR_CORRUPT;
+    char *to = buf_reserve(plain, (size_t)n + 1);
+    if (to == NULL || LZ4_decompress_safe(block.p, to, (int)block.n, (int)n) != (int)n)
+        return ERR_CORRUPT;
+    plain->n += (size_t)n;
+    return OK;
+}
 
 void journal_init(struct journal *j, struct store_conn *conn, struct str node, uint64_t seq,
                   const uint8_t hash[CRYPTO_HASH_LEN])
@@ -11,12 +55,14 @@ void journal_init(struct journal *j, struct store_conn *conn, struct str node, u
     memcpy(j->hash, hash, sizeof(j->hash));
     j->hasher = crypto_hasher_new();
     buf_init(&j->bytes, SIZE_MAX / 2);
+    buf_init(&j->plain, SIZE_MAX / 2);
 }
 
 void journal_fini(struct journal *j)
 {
     crypto_hasher_free(&j->hasher);
     buf_fini(&j->bytes);
+    buf_fini(&j->plain);
 }
 
 void journal_hash(struct crypto_hasher *hasher, const uint8_t before[CRYPTO_HASH_LEN],
@@ -52,7 +98,7 @@ enum err journal_entry_take(struct str *s, struct journal_row *ret_row)
     return OK;
 }
 
-/* The body's place is an offset until all rows are read, since the buffer moves. */
+/* The body's place is known when all rows are read, since the buffers move. */
 static void row_take(struct journal *j, const struct store_query *q)
 {
     struct journal_row *row = &j->rows[j->n++];
@@ -66,6 +112,9 @@ static void row_take(struct journal *j, const struct store_query *q)
         row->broken = true;
     row->body = str_of(NULL, body.n);
     buf_add(&j->bytes, body);
+    size_t before = j->plain.n;
+    row->broken = row->broken || journal_open(&j->plain, body) != OK;
+    row->plain = str_of(NULL, j->plain.n - before);
 }
 
 static void row_check(struct journal *j, struct journal_row *row)
@@ -83,31 +132,29 @@ enum err journal_read(struct journal *j)
     struct store_query *q = NULL;
     j->n = 0;
     buf_reset(&j->bytes);
+    buf_reset(&j->plain);
     enum err e = store_start(j->conn, SQL_LEDGER_JOURNAL_FROM, &q, "tii", j->node, (int64_t)j->next,
                              (int64_t)JOURNAL_ROWS);
-    while (e == OK && j->n < JOURNAL_ROWS && j->bytes.n < READ_BYTES && (e = store_step(q)) == OK)
+    while (e == OK && j->n < JOURNAL_ROWS && j->plain.n < READ_BYTES && (e = store_step(q)) == OK)
         row_take(j, q);
     store_finish(&q);
     if (e != OK && e != ERR_END)
         return e;
-    size_t at = 0;
+    struct str bytes = buf_str(&j->bytes), plain = buf_str(&j->plain);
     for (size_t i = 0; i < j->n; i++) {
-        j->rows[i].body = str_of(buf_str(&j->bytes).p + at, j->rows[i].body.n);
-        at += j->rows[i].body.n;
-        row_check(j, &j->rows[i]);
+        struct journal_row *row = &j->rows[i];
+        row->body = str_upto(bytes, row->body.n);
+        bytes = str_from(bytes, row->body.n);
+        row->plain = str_upto(plain, row->plain.n);
+        plain = str_from(plain, row->plain.n);
+        row_check(j, row);
     }
     return OK;
 }
 
-enum err journal_record(struct str *body, bool *started, struct record *ret_record)
+enum err journal_record(struct str *plain, struct record *ret_record)
 {
-    if (!*started) {
-        if (body->n == 0 || body->p[0] != RECORD_FORMAT)
-            return ERR_CORRUPT;
-        *body = str_from(*body, 1);
-        *started = true;
-    }
-    return body->n == 0 ? ERR_END : record_take(body, ret_record);
+    return plain->n == 0 ? ERR_END : record_take(plain, ret_record);
 }
 
 static enum err at_of(struct store_conn *conn, struct str node, uint64_t seq, int64_t *ret_at)

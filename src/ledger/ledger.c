@@ -34,7 +34,9 @@ static struct ledger *ledger_new(struct store *store, const struct ledger_option
     l->recent[1] = mem_zalloc(sizeof(struct recent));
     l->hasher = crypto_hasher_new();
     buf_init(&l->body, SIZE_MAX / 2);
+    buf_init(&l->packed, SIZE_MAX / 2);
     buf_init(&l->rows, SIZE_MAX / 2);
+    buf_init(&l->cut.rows, SIZE_MAX / 2);
     buf_init(&l->parts, SIZE_MAX / 2);
     must(pthread_mutex_init(&l->lanes_lock, NULL) == 0);
     must(pthread_mutex_init(&l->served_lock, NULL) == 0);
@@ -88,7 +90,9 @@ static void ledger_free(struct ledger *l)
     model_free(&l->model);
     crypto_hasher_free(&l->hasher);
     buf_fini(&l->body);
+    buf_fini(&l->packed);
     buf_fini(&l->rows);
+    buf_fini(&l->cut.rows);
     buf_fini(&l->parts);
     mem_free(l->recent[0]);
     mem_free(l->recent[1]);

@@ -194,12 +194,11 @@ static enum err lots_for(struct ledger *l, struct store_conn *conn, const struct
 
 static enum err replay_row(struct ledger *l, struct store_conn *conn, const struct journal_row *row)
 {
-    struct str body = row->body;
-    bool started = false;
+    struct str plain = row->plain;
     uint64_t n = 0;
     struct record r;
     enum err e = row->broken ? ERR_CORRUPT : OK;
-    while (e == OK && (e = journal_record(&body, &started, &r)) == OK) {
+    while (e == OK && (e = journal_record(&plain, &r)) == OK) {
         e = lots_for(l, conn, &r);
         if (e == OK)
             e = model_apply(l->model, &r);
@@ -216,8 +215,9 @@ static enum err replay_row(struct ledger *l, struct store_conn *conn, const stru
 
 static enum err project_now(struct ledger *l, struct store_conn *conn)
 {
-    enum err e = ledger_project(l, conn, l->seq, l->hash);
-    ledger_project_end(l, e == OK);
+    ledger_cut(l);
+    enum err e = ledger_project(l, conn);
+    ledger_cut_end(l, e == OK);
     return e;
 }
 
@@ -269,7 +269,10 @@ static enum err catch_up_row(void *arg, struct str entry)
     if (e != OK || row.seq <= l->seq)
         return e;
     journal_hash(l->hasher, l->hash, row.body, hash);
-    row.broken = row.seq != l->seq + 1 || memcmp(hash, row.hash, sizeof(hash)) != 0;
+    buf_reset(&l->body);
+    row.broken = row.seq != l->seq + 1 || memcmp(hash, row.hash, sizeof(hash)) != 0 ||
+                 journal_open(&l->body, row.body) != OK;
+    row.plain = buf_str(&l->body);
     e = replay_row(l, c->conn, &row);
     if (e == OK)
         e = ledger_row_insert(l, c->conn, &row);

@@ -1,6 +1,7 @@
 /* Applies one record after the other. Each checks first, all of it, and changes then: a record that
  * is refused has changed nothing. */
 #include "ledger/model.h"
+#include "ledger/waiting.h"
 #include "base/mem.h"
 
 static int64_t min64(int64_t a, int64_t b)
@@ -13,50 +14,7 @@ static int64_t sum(int64_t a, int64_t b)
     return nano_plus(NANO(a), NANO(b)).v;
 }
 
-/* ---- dirt and undo ---- */
-
-static void account_touch(struct model *m, struct ledger_account *a)
-{
-    if (a->dirty)
-        return;
-    a->dirty = true;
-    a->next_dirty = m->dirty_accounts;
-    m->dirty_accounts = a;
-}
-
-static void lot_touch(struct model *m, struct lot *lot)
-{
-    if (lot->dirty)
-        return;
-    lot->dirty = true;
-    lot->next_dirty = m->dirty_lots;
-    m->dirty_lots = lot;
-}
-
-static void hold_touch(struct model *m, struct hold *h)
-{
-    if (h->dirty)
-        return;
-    h->dirty = true;
-    h->prev = NULL;
-    h->next = m->dirty_holds;
-    if (h->next != NULL)
-        h->next->prev = h;
-    m->dirty_holds = h;
-}
-
-static void hold_untouch(struct model *m, struct hold *h)
-{
-    if (!h->dirty)
-        return;
-    h->dirty = false;
-    if (h->prev != NULL)
-        h->prev->next = h->next;
-    else
-        m->dirty_holds = h->next;
-    if (h->next != NULL)
-        h->next->prev = h->prev;
-}
+/* ---- undo ---- */
 
 static void undo_push(struct model *m, struct undo u)
 {
@@ -78,19 +36,6 @@ static void put(struct model *m, int64_t *where, int64_t value)
 static void add(struct model *m, int64_t *where, int64_t amount)
 {
     put(m, where, sum(*where, amount));
-}
-
-static void move_push(struct model *m, const struct move *move, struct str reason)
-{
-    if (m->moves_n == m->moves_cap) {
-        m->moves_cap = m->moves_cap != 0 ? m->moves_cap * 2 : 16;
-        m->moves = mem_realloc(m->moves, m->moves_cap * sizeof(*m->moves));
-    }
-    struct move *to = &m->moves[m->moves_n++];
-    *to = *move;
-    to->owned = move->reason == NULL ? mem_dup(reason.p, reason.n) : NULL;
-    if (to->owned != NULL)
-        to->reason = to->owned;
 }
 
 /* ---- lots ---- */
@@ -169,7 +114,7 @@ static void burn(struct model *m, struct hold *h, int64_t amount, bool spend)
         if (part > 0) {
             *(spend ? &lot->remaining : &lot->held) += spend ? -part : part;
             if (spend)
-                lot_touch(m, lot);
+                model_touch_lot(m, lot);
             model_split_add(h, lot, part);
             amount -= part;
         }
@@ -192,7 +137,7 @@ static void repay(struct model *m, struct ledger_account *w, struct id group, in
             continue;
         add(m, &lot->remaining, -part);
         add(m, &w->debt, -part);
-        lot_touch(m, lot);
+        model_touch_lot(m, lot);
         struct move move = {.group = group,
                             .n = n++,
                             .debit = lot->id,
@@ -200,7 +145,7 @@ static void repay(struct model *m, struct ledger_account *w, struct id group, in
                             .amount = part,
                             .at = at,
                             .reason = "overdraft"};
-        move_push(m, &move, STR(""));
+        model_move_add(m, &move, STR(""));
     }
 }
 
@@ -254,16 +199,10 @@ struct hold *model_hold_load(struct model *m, struct id call)
 
 static void hold_end(struct model *m, struct hold *h)
 {
-    hold_untouch(m, h);
+    model_untouch_hold(m, h);
     idmap_remove(&m->open, h->call);
     atomic_fetch_sub_explicit(&m->holds_open, 1, memory_order_relaxed);
-    h->next = NULL;
-    if (m->ended_last != NULL)
-        m->ended_last->next = h;
-    else
-        m->ended = h;
-    m->ended_last = h;
-    m->ended_n++;
+    model_wait_ended(m, h);
 }
 
 static enum err apply_hold(struct model *m, const struct record *r)
@@ -292,7 +231,7 @@ static enum err apply_hold(struct model *m, const struct record *r)
             caps[i]->held = sum(caps[i]->held, r->amount);
     }
     model_text_set(h, TEXT_HOLD, r->about);
-    hold_touch(m, h);
+    model_touch_hold(m, h);
     return OK;
 }
 
@@ -312,7 +251,7 @@ static enum err apply_note(struct model *m, const struct record *r)
         h->has_checkpoint = true;
         model_text_set(h, TEXT_CHECKPOINT, r->about);
     }
-    hold_touch(m, h);
+    model_touch_hold(m, h);
     return OK;
 }
 
@@ -331,7 +270,7 @@ static void splits_resolve(struct model *m, struct hold *h, int64_t spent)
             s.lot->remaining -= use;
             must(s.lot->held >= 0 && s.lot->remaining >= s.lot->held);
             if (use > 0)
-                lot_touch(m, s.lot);
+                model_touch_lot(m, s.lot);
             if (use < s.amount)
                 lot_freed(s.lot);
         } else {
@@ -364,7 +303,7 @@ static void caps_resolve(struct model *m, struct hold *h, int64_t paid, int64_t 
         cap->held -= h->amount;
         cap->posted = sum(cap->posted, -paid);
         if (paid > 0)
-            account_touch(m, cap);
+            model_touch_account(m, cap);
         give_back(m, cap, back);
     }
 }
@@ -374,7 +313,7 @@ static void house_add(struct model *m, enum house_account which, int64_t amount)
     if (amount == 0)
         return;
     add(m, &m->house[which]->posted, amount);
-    account_touch(m, m->house[which]);
+    model_touch_account(m, m->house[which]);
 }
 
 static enum err apply_settle(struct model *m, const struct record *r)
@@ -403,7 +342,7 @@ static enum err apply_settle(struct model *m, const struct record *r)
     w->held -= h->amount;
     w->posted -= paid;
     if (paid > 0)
-        account_touch(m, w);
+        model_touch_account(m, w);
     house_add(m, HOUSE_REVENUE, r->amount);
     house_add(m, HOUSE_WRITE_OFF, -r->written_off);
     if (r->written_off > 0)
@@ -451,7 +390,7 @@ static enum err apply_account(struct model *m, const struct record *r)
     /* A cap without a limit until one is set. */
     a->is_off = r->kind == LEDGER_CAP;
     undo_push(m, (struct undo){.account = a});
-    account_touch(m, a);
+    model_touch_account(m, a);
     return OK;
 }
 
@@ -462,14 +401,14 @@ static enum err apply_cap(struct model *m, const struct record *r)
         return ERR_CORRUPT;
     put(m, &a->limit, r->amount);
     put(m, &a->is_off, (r->flags & RECORD_OFF) != 0);
-    account_touch(m, a);
+    model_touch_account(m, a);
     return OK;
 }
 
 static void wallet_add(struct model *m, struct ledger_account *w, int64_t amount)
 {
     add(m, &w->posted, amount);
-    account_touch(m, w);
+    model_touch_account(m, w);
 }
 
 static enum err apply_grant(struct model *m, const struct record *r)
@@ -491,12 +430,12 @@ static enum err apply_grant(struct model *m, const struct record *r)
                         .source = model_house_id(source)};
     struct lot *lot = model_lot_load(m, &fresh, r->reason);
     undo_push(m, (struct undo){.lot = lot});
-    lot_touch(m, lot);
+    model_touch_lot(m, lot);
     wallet_add(m, w, r->amount);
     house_add(m, source, -r->amount);
     struct move move = {
         .group = r->id, .debit = lot->source, .credit = r->id, .amount = r->amount, .at = r->at};
-    move_push(m, &move, r->reason);
+    model_move_add(m, &move, r->reason);
     repay(m, w, r->id, 1, r->at);
     return OK;
 }
@@ -509,7 +448,7 @@ static enum err apply_take(struct model *m, const struct record *r)
         !model_house_named(r->about, &to))
         return ERR_CORRUPT;
     add(m, &lot->remaining, -r->amount);
-    lot_touch(m, lot);
+    model_touch_lot(m, lot);
     wallet_add(m, lot->wallet, -r->amount);
     house_add(m, to, r->amount);
     struct move move = {.group = r->other,
@@ -517,7 +456,7 @@ static enum err apply_take(struct model *m, const struct record *r)
                         .credit = model_house_id(to),
                         .amount = r->amount,
                         .at = r->at};
-    move_push(m, &move, r->reason);
+    model_move_add(m, &move, r->reason);
     return OK;
 }
 
@@ -549,7 +488,7 @@ static enum err apply_refund(struct model *m, const struct record *r)
         w = lot != NULL ? lot->wallet : model_find(m, part.id);
         if (lot != NULL) {
             add(m, &lot->remaining, part.amount);
-            lot_touch(m, lot);
+            model_touch_lot(m, lot);
             lot_freed(lot);
         } else {
             add(m, &w->debt, -part.amount);
@@ -562,7 +501,7 @@ static enum err apply_refund(struct model *m, const struct record *r)
                             .amount = part.amount,
                             .at = r->at,
                             .corrects = r->id};
-        move_push(m, &move, r->reason);
+        model_move_add(m, &move, r->reason);
     }
     house_add(m, HOUSE_REVENUE, -r->amount);
     if (w != NULL)
@@ -583,7 +522,7 @@ static enum err apply_move(struct model *m, const struct record *r)
                         .credit = model_house_id(b),
                         .amount = r->amount,
                         .at = r->at};
-    move_push(m, &move, r->reason);
+    model_move_add(m, &move, r->reason);
     return OK;
 }
 
@@ -608,35 +547,7 @@ enum err model_apply(struct model *m, const struct record *r)
     return ERR_CORRUPT;
 }
 
-/* ---- after the projection, and back ---- */
-
-static void moves_drop(struct model *m, size_t n)
-{
-    while (m->moves_n > n)
-        mem_free(m->moves[--m->moves_n].owned);
-}
-
-void model_projected(struct model *m)
-{
-    for (struct ledger_account *a = m->dirty_accounts; a != NULL; a = a->next_dirty)
-        a->dirty = false;
-    m->dirty_accounts = NULL;
-    for (struct lot *lot = m->dirty_lots; lot != NULL; lot = lot->next_dirty)
-        lot->dirty = false, lot->in_table |= !lot->gone;
-    m->dirty_lots = NULL;
-    for (struct hold *h = m->dirty_holds; h != NULL; h = h->next) {
-        h->dirty = false;
-        h->in_table = true;
-    }
-    m->dirty_holds = NULL;
-    if (m->ended_last != NULL) {
-        m->ended_last->next = m->spare;
-        m->spare = m->ended;
-    }
-    m->ended = m->ended_last = NULL;
-    m->ended_n = 0;
-    moves_drop(m, 0);
-}
+/* ---- back ---- */
 
 void model_undo_to(struct model *m, size_t undo_n, size_t moves_n)
 {
@@ -652,5 +563,5 @@ void model_undo_to(struct model *m, size_t undo_n, size_t moves_n)
             u.account->gone = true;
         }
     }
-    moves_drop(m, moves_n);
+    model_moves_drop(m, moves_n);
 }

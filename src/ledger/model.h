@@ -115,6 +115,18 @@ struct undo {
     struct ledger_account *account;
 };
 
+struct cut_list {
+    void **p;
+    size_t n, cap;
+};
+/* What one projection writes: figures as they are at the cut, and ended holds, which do not change
+ * any more. */
+struct model_cut {
+    struct cut_list accounts, lots, holds;
+    struct hold *ended, *ended_last;
+    size_t moves_n; /* the first ones of the model's */
+};
+
 struct accounts; /* id to account; readers of any thread, one that adds */
 
 struct model {
@@ -127,10 +139,11 @@ struct model {
     size_t undo_n, undo_cap;
     struct move *moves;
     size_t moves_n, moves_cap;
+    /* What waits for the projection, and what is being written. */
     struct hold *ended, *ended_last, *dirty_holds, *spare;
-    size_t ended_n;
     struct ledger_account *dirty_accounts;
     struct lot *dirty_lots;
+    struct model_cut cut;
     _Atomic uint64_t holds_open, write_offs;
 };
 
@@ -166,10 +179,6 @@ static inline int64_t lot_unheld(const struct lot *lot)
 /* The movements of an ended hold, in order. */
 MUST enum err model_hold_moves(const struct hold *h, model_move_f fn, void *arg);
 struct ledger_outcome model_outcome(const struct hold *h);
-
-/* ---- what waits for the projection ---- */
-/* It is written: nothing is dirty, nothing waits. */
-void model_projected(struct model *m);
 
 /* ---- undo ---- */
 void model_undo_to(struct model *m, size_t undo_n, size_t moves_n);

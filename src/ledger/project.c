@@ -1,6 +1,8 @@
 /* Writes what the model has become into the tables, many records per transaction. Everything that
  * waits is written at once, so that the tables are the model as it was after one row. */
 #include "ledger/inside.h"
+#include "ledger/journal.h"
+#include "ledger/waiting.h"
 
 static void put_account(struct store_conn *conn, const struct ledger_account *a)
 {
@@ -46,10 +48,23 @@ static void put_hold(struct ledger *l, struct store_conn *conn, const struct hol
               model_text(h, TEXT_CHECKPOINT), model_text(h, TEXT_UPSTREAM));
 }
 
-static enum err put_ended(struct ledger *l, struct store_conn *conn)
+enum err ledger_put_rows(struct ledger *l, struct store_conn *conn)
+{
+    struct str rest = buf_str(&l->cut.rows);
+    struct journal_row row;
+    enum err e = OK;
+    while (rest.n != 0 && e == OK) {
+        must(journal_entry_take(&rest, &row) == OK);
+        e = ledger_row_insert(l, conn, &row);
+        store_breathe(conn);
+    }
+    return e;
+}
+
+static enum err put_ended(struct ledger *l, struct store_conn *conn, const struct hold *ended)
 {
     const struct ledger_projector *p = &l->projector;
-    for (const struct hold *h = l->model->ended; h != NULL; h = h->next) {
+    for (const struct hold *h = ended; h != NULL; h = h->next) {
         enum err e = model_hold_moves(h, put_move, conn);
         if (e == OK && p->outcome != NULL) {
             struct ledger_outcome o = model_outcome(h);
@@ -59,44 +74,92 @@ static enum err put_ended(struct ledger *l, struct store_conn *conn)
             return e;
         if (h->in_table)
             store_put(conn, SQL_LEDGER_HOLD_DROP, "b", id_bytes(&h->call));
+        store_breathe(conn);
     }
-    return l->model->ended != NULL && p->flush != NULL ? p->flush(p->arg, conn) : OK;
+    return ended != NULL && p->flush != NULL ? p->flush(p->arg, conn) : OK;
 }
 
-enum err ledger_project(struct ledger *l, struct store_conn *conn, uint64_t seq,
-                        const uint8_t hash[CRYPTO_HASH_LEN])
+/* What may change while batches go on. */
+static enum err put_figures(struct ledger *l, struct store_conn *conn, const struct model_cut *cut)
 {
-    struct model *m = l->model;
-    for (struct ledger_account *a = m->dirty_accounts; a != NULL; a = a->next_dirty)
+    for (size_t i = 0; i < cut->accounts.n; i++) {
+        const struct ledger_account *a = cut->accounts.p[i];
         if (!a->gone)
             put_account(conn, a);
-    for (struct lot *lot = m->dirty_lots; lot != NULL; lot = lot->next_dirty)
+    }
+    for (size_t i = 0; i < cut->lots.n; i++) {
+        const struct lot *lot = cut->lots.p[i];
         if (!lot->gone)
             put_lot(conn, lot);
-    for (size_t i = 0; i < m->moves_n; i++) {
-        enum err e = put_move(conn, &m->moves[i]);
-        if (e != OK)
-            return e;
     }
-    enum err e = put_ended(l, conn);
-    if (e != OK)
-        return e;
-    for (const struct hold *h = m->dirty_holds; h != NULL; h = h->next)
-        put_hold(l, conn, h);
-    /* Waits for all that was put, so that the first error is ours to see. */
-    return store_run(conn, SQL_LEDGER_CHECKPOINT_SET, NULL, "tibi", str_c(l->node), (int64_t)seq,
-                     str_of((const char *)hash, CRYPTO_HASH_LEN), l->at);
+    for (size_t i = 0; i < cut->holds.n; i++)
+        put_hold(l, conn, cut->holds.p[i]);
+    enum err e = OK;
+    for (size_t i = 0; i < cut->moves_n && e == OK; i++)
+        e = put_move(conn, &l->model->moves[i]);
+    return e;
 }
 
-void ledger_project_end(struct ledger *l, bool committed)
+void ledger_cut(struct ledger *l)
 {
-    l->projecting = false;
+    struct ledger_cut *c = &l->cut;
+    struct buf rows = c->rows;
+    c->rows = l->rows;
+    l->rows = rows;
+    c->seq = l->seq;
+    memcpy(c->hash, l->hash, sizeof(c->hash));
+    c->at = l->at;
+    c->lag = atomic_load_explicit(&l->lag_records, memory_order_relaxed);
+    c->serving = l->taken_wanted;
+}
+
+enum err ledger_project(struct ledger *l, struct store_conn *conn)
+{
+    const struct ledger_cut *c = &l->cut;
+    l->projecting = true;
+    const struct model_cut *cut = model_cut(l->model);
+    enum err e = put_figures(l, conn, cut);
+    if (e == OK)
+        e = ledger_put_rows(l, conn);
+    if (e == OK)
+        e = put_ended(l, conn, cut->ended);
+    if (e != OK)
+        return e;
+    /* Waits for all that was put, so that the first error is ours to see. */
+    return store_run(conn, SQL_LEDGER_CHECKPOINT_SET, NULL, "tibi", str_c(l->node), (int64_t)c->seq,
+                     str_of((const char *)c->hash, CRYPTO_HASH_LEN), c->at);
+}
+
+/* Rows that were packed meanwhile stand behind those that were not written. */
+static void take_back(struct ledger *l)
+{
+    struct buf rows = l->cut.rows;
+    buf_add(&rows, buf_str(&l->rows));
+    buf_reset(&l->rows);
+    l->cut.rows = l->rows;
+    l->rows = rows;
+}
+
+void ledger_cut_end(struct ledger *l, bool committed)
+{
     if (!committed) {
+        take_back(l);
+        if (!l->projecting)
+            return;
+        l->projecting = false;
+        model_cut_undone(l->model);
         if (l->projector.reset != NULL)
             l->projector.reset(l->projector.arg);
         return;
     }
+    buf_reset(&l->cut.rows);
+    if (!l->projecting)
+        return;
+    l->projecting = false;
     model_projected(l->model);
     l->tick_asked = false;
-    atomic_store_explicit(&l->lag_records, 0, memory_order_relaxed);
+    l->serving = l->cut.serving;
+    uint64_t before = atomic_fetch_sub_explicit(&l->lag_records, l->cut.lag, memory_order_relaxed);
+    if (before != l->cut.lag)
+        ledger_tick_soon(l);
 }

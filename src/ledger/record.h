@@ -3,7 +3,7 @@
  *   0     1      2        4 …
  *   type  flags  bytes    fields by the type's row in record.c
  *
- * Owns: the format. A body of the journal is the byte RECORD_FORMAT and records behind each other.
+ * Owns: the format.
  * Needs: base.  Threads: any.  Memory: a decoded record points into the bytes it was read from.
  * Units: nano-dollars, µs, bytes.
  * Errors: CORRUPT for bytes that no writer of ours has made.
@@ -15,7 +15,6 @@
 #include "base/buf.h"
 #include "base/id.h"
 
-#define RECORD_FORMAT 1
 #define RECORD_HEAD_LEN 4
 #define RECORD_CAPS_MAX 2
 #define RECORD_PART_LEN 24

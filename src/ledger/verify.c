@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "ledger/inside.h"
 #include "ledger/journal.h"
+#include "ledger/waiting.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -119,20 +120,20 @@ static enum err check_moves(struct check *c)
         e = check_move(c, &c->model->moves[i]);
     for (const struct hold *h = c->model->ended; h != NULL && e == OK; h = h->next)
         e = model_hold_moves(h, check_move, c);
+    (void)model_cut(c->model);
     model_projected(c->model);
     return e;
 }
 
 static enum err check_row(struct check *c, const struct journal_row *row)
 {
-    struct str body = row->body;
-    bool started = false;
+    struct str plain = row->plain;
     uint64_t n = 0;
     struct record r;
     enum err e;
     if (row->broken)
         wrong(c, "journal row %" PRIu64 ": the chain of hashes is broken", row->seq);
-    while ((e = journal_record(&body, &started, &r)) == OK) {
+    while ((e = journal_record(&plain, &r)) == OK) {
         n++;
         if (r.at > c->at)
             c->at = r.at;

@@ -11,11 +11,15 @@ enum err ledger_row_insert(struct ledger *l, struct store_conn *conn, const stru
                      str_of((const char *)row->hash, sizeof(row->hash)), row->body);
 }
 
-/* The row behind the last one. */
-static struct journal_row row_next(struct ledger *l, struct str body, uint64_t records)
+/* The row behind the last one, of the records in l->body. */
+static struct journal_row row_next(struct ledger *l, uint64_t records)
 {
-    struct journal_row row = {.seq = l->seq + 1, .at = l->at, .records = records, .body = body};
-    journal_hash(l->hasher, l->hash, body, row.hash);
+    must(!l->body.over);
+    buf_reset(&l->packed);
+    journal_pack(&l->packed, buf_str(&l->body));
+    struct journal_row row = {
+        .seq = l->seq + 1, .at = l->at, .records = records, .body = buf_str(&l->packed)};
+    journal_hash(l->hasher, l->hash, row.body, row.hash);
     return row;
 }
 
@@ -27,10 +31,9 @@ static void row_done(struct ledger *l, const struct journal_row *row)
     atomic_fetch_add_explicit(&l->records, row->records, memory_order_relaxed);
 }
 
-enum err ledger_row_add(struct ledger *l, struct store_conn *conn, struct str body,
-                        uint64_t records)
+enum err ledger_row_add(struct ledger *l, struct store_conn *conn, uint64_t records)
 {
-    struct journal_row row = row_next(l, body, records);
+    struct journal_row row = row_next(l, records);
     enum err e = ledger_row_insert(l, conn, &row);
     if (e == OK)
         row_done(l, &row);
@@ -133,7 +136,6 @@ static uint64_t take_lanes(struct ledger *l, bool *ret_all)
     uint64_t n = 0;
     *ret_all = true;
     buf_reset(&l->body);
-    buf_byte(&l->body, RECORD_FORMAT);
     must(pthread_mutex_lock(&l->lanes_lock) == 0);
     for (struct ledger_lane *lane = l->lanes; lane != NULL; lane = lane->next) {
         if (l->body.n < LEDGER_ROW_BYTES)
@@ -142,7 +144,6 @@ static uint64_t take_lanes(struct ledger *l, bool *ret_all)
             *ret_all = false;
     }
     must(pthread_mutex_unlock(&l->lanes_lock) == 0);
-    must(!l->body.over);
     return n;
 }
 
@@ -171,7 +172,7 @@ static struct str source_pack(void *arg, size_t *ret_records)
     uint64_t n = take_lanes(l, &all);
     size_t from = l->rows.n;
     if (n != 0) {
-        struct journal_row row = row_next(l, buf_str(&l->body), n);
+        struct journal_row row = row_next(l, n);
         journal_entry_put(&l->rows, &row);
         must(!l->rows.over);
         row_done(l, &row);
@@ -183,18 +184,6 @@ static struct str source_pack(void *arg, size_t *ret_records)
     return str_from(buf_str(&l->rows), from);
 }
 
-static enum err put_rows(struct ledger *l, struct store_conn *conn)
-{
-    struct str rest = buf_str(&l->rows);
-    struct journal_row row;
-    enum err e = OK;
-    while (rest.n != 0 && e == OK) {
-        must(journal_entry_take(&rest, &row) == OK);
-        e = ledger_row_insert(l, conn, &row);
-    }
-    return e;
-}
-
 static enum err source_write(void *arg, struct store_conn *conn, size_t *ret_records)
 {
     struct ledger *l = arg;
@@ -203,14 +192,9 @@ static enum err source_write(void *arg, struct store_conn *conn, size_t *ret_rec
     if (atomic_load(&l->queue_records) == 0)
         l->taken_wanted = wanted;
     *ret_records = 0;
-    enum err e = put_rows(l, conn);
-    if (e != OK || (!store_has_redo(l->store) && !source_due(l)))
-        return e;
-    l->projecting = true;
-    e = ledger_project(l, conn, l->seq, l->hash);
-    if (e == OK)
-        l->serving = l->taken_wanted;
-    return e;
+    ledger_cut(l);
+    return store_has_redo(l->store) || source_due(l) ? ledger_project(l, conn)
+                                                     : ledger_put_rows(l, conn);
 }
 
 void ledger_tick_soon(struct ledger *l)
@@ -283,9 +267,7 @@ static void source_packed(void *arg)
 static void source_committed(void *arg)
 {
     struct ledger *l = arg;
-    buf_reset(&l->rows);
-    if (l->projecting)
-        ledger_project_end(l, true);
+    ledger_cut_end(l, true);
     if (l->serving != l->served)
         serve(l);
 }
@@ -294,9 +276,7 @@ static void source_failed(void *arg, enum err e)
 {
     struct ledger *l = arg;
     (void)e;
-    if (l->projecting)
-        ledger_project_end(l, false);
-    l->serving = l->served;
+    ledger_cut_end(l, false);
 }
 
 struct store_source ledger_source(struct ledger *l)

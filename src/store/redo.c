@@ -184,9 +184,14 @@ enum err store_redo_append(struct store_redo *r, struct str entry)
     return OK;
 }
 
-void store_redo_folded(struct store_redo *r)
+uint64_t store_redo_last(const struct store_redo *r)
 {
-    atomic_store(&r->folded, r->number);
+    return r->number;
+}
+
+void store_redo_folded(struct store_redo *r, uint64_t number)
+{
+    atomic_store(&r->folded, number);
 }
 
 uint64_t store_redo_mark(const struct store_redo *r)

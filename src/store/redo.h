@@ -34,8 +34,10 @@ MUST enum err store_redo_open(const char *path, struct store_redo **ret_redo,
 void store_redo_close(struct store_redo **redo);
 /* Durable when it returns OK. END also for an entry over STORE_REDO_ENTRY_MAX. */
 MUST enum err store_redo_append(struct store_redo *redo, struct str entry);
-/* Every entry so far is in the tables, not yet durable there. */
-void store_redo_folded(struct store_redo *redo);
+/* The number of the last entry. */
+uint64_t store_redo_last(const struct store_redo *redo);
+/* Entries up to this number are in the tables, not yet durable there. */
+void store_redo_folded(struct store_redo *redo, uint64_t number);
 /* The number of the last entry that is in the tables. */
 uint64_t store_redo_mark(const struct store_redo *redo);
 /* Entries up to this number are durable in the database. */

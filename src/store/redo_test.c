@@ -148,7 +148,7 @@ static void test_no_room_before_release(void **state)
         n++;
     assert_int_equal(e, ERR_END);
     assert_true(n > 1500);
-    store_redo_folded(redo);
+    store_redo_folded(redo, store_redo_last(redo));
     store_redo_release(redo, n / 2 - 200);
     assert_int_equal(store_redo_append(redo, entry_of(n + 1, room)), ERR_END);
     store_redo_release(redo, n / 2 + 200);
@@ -231,7 +231,10 @@ static void test_damage(void **state)
 struct feed {
     _Atomic int64_t given, durable;
     _Atomic bool due;
-    int64_t packed, in_table;
+    _Atomic int64_t in_table;
+    int64_t packed, written;
+    int64_t meanwhile; /* so many come while the tables are written, at most up to this number */
+    int64_t breathed; /* of which so many were durable before that ended */
     char entry[9100];
 };
 
@@ -265,15 +268,22 @@ static enum err feed_write(void *arg, struct store_conn *conn, size_t *ret_recor
     struct feed *feed = arg;
     enum err e = OK;
     *ret_records = 0;
-    for (int64_t n = feed->in_table + 1; n <= feed->packed && e == OK; n++)
+    feed->written = feed->packed;
+    for (int64_t n = feed->in_table + 1; n <= feed->written && e == OK; n++) {
         e = store_run(conn, ids[ADD], NULL, "i", n);
+        int64_t given = atomic_load(&feed->given);
+        if (given < feed->meanwhile)
+            atomic_store(&feed->given, given + 1);
+        store_breathe(conn);
+        feed->breathed += given < feed->meanwhile && atomic_load(&feed->durable) == given + 1;
+    }
     return e;
 }
 
 static void feed_committed(void *arg)
 {
     struct feed *feed = arg;
-    feed->in_table = feed->packed;
+    feed->in_table = feed->written;
 }
 
 static void feed_failed(void *arg, enum err e)
@@ -462,6 +472,59 @@ static void test_a_full_log(void **state)
     store_close(&store);
 }
 
+static void wait_for_table(struct store *store, const struct feed *feed, int64_t n)
+{
+    for (int i = 0; i < 5000; i++) {
+        must(store_write(store, nothing, NULL) == OK);
+        if (feed->in_table >= n) /* settled: the closure ran on the writer's thread behind it */
+            return;
+        usleep(1000);
+    }
+    fail_msg("the tables were not brought up");
+}
+
+/* Batches become durable while the tables are written, and come into the tables later. */
+static void test_breathing(void **state)
+{
+    struct fixture *f = *state;
+    struct feed feed;
+    struct store_source source;
+    struct store *store = house_of(&f->kit, &feed, &source);
+    feed.meanwhile = 40;
+    atomic_store(&feed.due, true);
+    give_to(store, &feed, 1);
+    wait_for_table(store, &feed, 40);
+    assert_int_equal(atomic_load(&feed.durable), 40);
+    assert_true(feed.breathed > 10);
+    store_set_source(store, NULL);
+    store_close(&store);
+    store = house_of(&f->kit, &feed, &source);
+    assert_int_equal(feed.in_table, 40);
+    store_set_source(store, NULL);
+    store_close(&store);
+}
+
+/* The log has no room for what comes meanwhile: it waits for the tables, and is not lost. */
+static void test_breathing_with_a_full_log(void **state)
+{
+    struct fixture *f = *state;
+    struct feed feed;
+    struct store_source source;
+    struct store *store = house_of(&f->kit, &feed, &source);
+    feed.meanwhile = 6000;
+    for (int64_t n = 1; n <= 1500; n++)
+        give_to(store, &feed, n);
+    atomic_store(&feed.due, true);
+    wait_for_table(store, &feed, 6000);
+    assert_true(feed.breathed > 100);
+    store_set_source(store, NULL);
+    store_close(&store);
+    store = house_of(&f->kit, &feed, &source);
+    assert_int_equal(feed.in_table, 6000);
+    store_set_source(store, NULL);
+    store_close(&store);
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -471,6 +534,7 @@ int main(void)
         EACH(test_too_long),    EACH(test_a_torn_tail),
         EACH(test_damage),      EACH(test_power_cut),
         EACH(test_a_full_log),  EACH(test_killed_at_any_moment),
+        EACH(test_breathing),   EACH(test_breathing_with_a_full_log),
     };
     return cmocka_run_group_tests_name("redo log", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -188,10 +189,14 @@ void store_reader_end(struct store_conn **ref)
 
 /* ---------------------------------------------------------------- the keeper's thread */
 
+/* Behind those for whom somebody waits: a checkpoint is a millisecond and more at a time. */
+#define KEEPER_NICE 10
+
 static void *keeper_main(void *arg)
 {
     struct store *store = arg;
     struct store_keeper *k = store->keeper;
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), KEEPER_NICE);
     pthread_mutex_lock(&k->lock);
     while (!k->stop) {
         k->soon = false;

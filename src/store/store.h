@@ -108,8 +108,8 @@ struct store_source {
     void (*packed)(void *arg);
     /* Is it time for the tables? NULL: with every batch. */
     bool (*due)(void *arg);
-    /* In a transaction: writes all that was packed since the last one that was committed. Without
-     * `pack`: what is pending, and how many records it was. */
+    /* In a transaction: writes all that had been packed when it was called and is not in the tables
+     * yet. Without `pack`: what is pending, and how many records it was. */
     enum err (*write)(void *arg, struct store_conn *conn, size_t *ret_records);
     /* That transaction is committed. */
     void (*committed)(void *arg);
@@ -127,6 +127,9 @@ bool store_has_redo(const struct store *store);
  * (also such as the tables have already). Inside a write closure, before a source is set. */
 MUST enum err store_redo_each(struct store_conn *conn, enum err (*fn)(void *arg, struct str entry),
                               void *arg);
+/* Inside a source's `write`, now and then: a batch that waits is packed and made durable meanwhile,
+ * so that no call waits for rows. What it was to write is what was packed before. */
+void store_breathe(struct store_conn *conn);
 /* From any thread: something is pending, or due. Cheap when the writer is awake. */
 void store_poke(struct store *store);
 /* True while the disk is full (the ballast is spent): new calls are refused. */

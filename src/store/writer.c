@@ -13,12 +13,14 @@
 #include "store/engine.h"
 #include "store/redo.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -35,6 +37,8 @@
 #define BUSY_AGAIN_US (50 * US_PER_MS)
 #define FULL_AGAIN_US (1 * US_PER_S)
 #define STOP_TRIES 100
+/* While tables are written, the processor is offered to others every so many rows. */
+#define BREATHS_TO_YIELD 8
 
 enum wake { AWAKE, POKED, ASLEEP };
 
@@ -72,7 +76,10 @@ struct store_writer {
     struct str entry; /* packed, and not yet durable */
     size_t entry_records;
     bool entry_waits;
+    struct buf kept; /* the entry, when it has to outlive what it was packed into */
     bool tables_wait; /* entries are durable that the tables do not have */
+    unsigned breaths;
+    bool may_breathe; /* the tables are being written, and can wait for a batch */
     size_t last_records;
     int64_t last_end_us, batch_again_us, tables_again_us, space_us;
     unsigned tries;
@@ -218,15 +225,19 @@ static bool is_pending(const struct store_writer *w)
            (w->store->redo == NULL && is_due(w));
 }
 
-/* Waits for company when the last commits had much of it. */
-static void gather(struct store_writer *w)
+/* When the next commits have waited long enough for company: the last ones had so much of it. */
+static int64_t window_end(const struct store_writer *w)
 {
     int64_t window_us = w->store->options.window_us;
     if (w->last_records <= WINDOW_FROM || window_us <= 0 || atomic_load(&w->stop))
-        return;
+        return 0;
     size_t n = w->last_records < WINDOW_TO ? w->last_records : WINDOW_TO;
-    int64_t span_us = window_us * (int64_t)(n - WINDOW_FROM) / (WINDOW_TO - WINDOW_FROM);
-    int64_t until_us = w->last_end_us + span_us;
+    return w->last_end_us + window_us * (int64_t)(n - WINDOW_FROM) / (WINDOW_TO - WINDOW_FROM);
+}
+
+static void gather(struct store_writer *w)
+{
+    int64_t until_us = window_end(w);
     for (int64_t now_us = clock_mono_us(); now_us < until_us; now_us = clock_mono_us()) {
         int64_t slice_us = until_us - now_us < WINDOW_SLICE_US ? until_us - now_us
                                                                : WINDOW_SLICE_US;
@@ -260,12 +271,14 @@ static void release(struct store_writer *w)
         store_redo_release(w->store->redo, store_redo_mark(w->store->redo));
 }
 
-static enum err transact(struct store_writer *w, size_t *ret_records)
+/* ret_upto: the last entry that it has written. */
+static enum err transact(struct store_writer *w, size_t *ret_records, uint64_t *ret_upto)
 {
     const struct store_engine *engine = w->store->engine;
     enum err e = engine->begin(w->conn);
     if (e != OK)
         return e;
+    *ret_upto = w->store->redo != NULL ? store_redo_last(w->store->redo) : 0;
     e = w->source.write(w->source.arg, w->conn, ret_records);
     if (e == OK)
         return engine->commit(w->conn);
@@ -277,9 +290,11 @@ static enum err transact(struct store_writer *w, size_t *ret_records)
 static enum err write_tables(struct store_writer *w, bool soft, size_t *ret_records)
 {
     const struct store_engine *engine = w->store->engine;
+    struct store_redo *redo = w->store->redo;
+    uint64_t upto = 0;
     enum err e = soft ? engine->soften(w->conn, true) : OK;
     if (e == OK)
-        e = transact(w, ret_records);
+        e = transact(w, ret_records, &upto);
     if (soft && engine->soften(w->conn, false) != OK)
         store_die("commits cannot be made durable again: %s", w->conn->why);
     store_conn_ended(w->conn, 0, e == OK);
@@ -287,17 +302,18 @@ static enum err write_tables(struct store_writer *w, bool soft, size_t *ret_reco
         w->source.failed(w->source.arg, e);
         return e;
     }
-    w->tables_wait = false;
-    if (w->store->redo != NULL)
-        store_redo_folded(w->store->redo);
+    if (redo != NULL) {
+        store_redo_folded(redo, upto);
+        w->tables_wait = store_redo_last(redo) != upto;
+    }
     if (!soft)
         release(w);
     w->source.committed(w->source.arg);
     return OK;
 }
 
-/* By the redo log when there is one with room, else through the tables. */
-static enum err write_entry(struct store_writer *w)
+/* END: there is no redo log, or it has no room. */
+static enum err append_entry(struct store_writer *w)
 {
     struct store_redo *redo = w->store->redo;
     enum err e = redo == NULL || !w->entry_waits ? ERR_END
@@ -307,13 +323,38 @@ static enum err write_entry(struct store_writer *w)
         w->tables_wait = w->tables_wait || w->entry.n != 0;
         if (store_redo_is_filling(redo))
             store_keep_soon(w->store);
-        return OK;
     }
+    return e;
+}
+
+/* By the redo log when there is one with room, else through the tables. */
+static enum err write_entry(struct store_writer *w)
+{
     size_t records = 0;
-    e = write_tables(w, false, &records);
+    if (append_entry(w) == OK)
+        return OK;
+    enum err e = write_tables(w, false, &records);
     if (!w->entry_waits)
         w->entry_records = records;
     return e;
+}
+
+static void pack(struct store_writer *w)
+{
+    w->entry = w->source.pack(w->source.arg, &w->entry_records);
+    w->entry_waits = true;
+}
+
+static void is_durable(struct store_writer *w, int64_t begin_us)
+{
+    w->last_end_us = clock_mono_us();
+    count_commit(w, w->last_end_us - begin_us, w->entry_records);
+    w->last_records = w->entry_records;
+    w->tries = 0;
+    if (w->entry_waits) {
+        w->entry_waits = false;
+        w->source.packed(w->source.arg);
+    }
 }
 
 static bool write_batch(struct store_writer *w)
@@ -322,36 +363,53 @@ static bool write_batch(struct store_writer *w)
         return false;
     if (!w->entry_waits) {
         gather(w);
-        if (w->source.pack != NULL) {
-            w->entry = w->source.pack(w->source.arg, &w->entry_records);
-            w->entry_waits = true;
-        }
+        if (w->source.pack != NULL)
+            pack(w);
     }
     int64_t begin_us = clock_mono_us();
     enum err e = write_entry(w);
-    w->last_end_us = clock_mono_us();
     if (e != OK) {
+        w->last_end_us = clock_mono_us();
         w->batch_again_us = again_after(w, e, "the journal");
         w->tries++;
         return false;
     }
-    count_commit(w, w->last_end_us - begin_us, w->entry_records);
-    w->last_records = w->entry_records;
-    w->tries = 0;
-    if (w->entry_waits) {
-        w->entry_waits = false;
-        w->source.packed(w->source.arg);
-    }
+    is_durable(w, begin_us);
     return true;
 }
 
-/* True when the tables are as the batches left them. */
-static bool bring_up_tables(struct store_writer *w)
+void store_breathe(struct store_conn *conn)
+{
+    struct store_writer *w = conn->store->writer;
+    if (w == NULL || !w->may_breathe) /* NULL: the house is being opened */
+        return;
+    if (++w->breaths % BREATHS_TO_YIELD == 0)
+        (void)sched_yield();
+    if (w->entry_waits || !w->source.pending(w->source.arg))
+        return;
+    int64_t begin_us = clock_mono_us();
+    if (begin_us < window_end(w))
+        return;
+    pack(w);
+    if (append_entry(w) == OK) {
+        is_durable(w, begin_us);
+        return;
+    }
+    /* It waits for the end of the transaction, by which its bytes may have gone elsewhere. */
+    buf_reset(&w->kept);
+    buf_add(&w->kept, w->entry);
+    w->entry = buf_str(&w->kept);
+}
+
+/* True when the tables have what the batches left before it was called. */
+static bool bring_up_tables(struct store_writer *w, bool may_breathe)
 {
     size_t records = 0;
     if (w->entry_waits || clock_mono_us() < w->tables_again_us)
         return false;
+    w->may_breathe = may_breathe;
     enum err e = write_tables(w, true, &records);
+    w->may_breathe = false;
     if (e != OK)
         w->tables_again_us = again_after(w, e, "a projection of the journal");
     return e == OK;
@@ -359,7 +417,16 @@ static bool bring_up_tables(struct store_writer *w)
 
 static bool write_due_tables(struct store_writer *w)
 {
-    return w->store->redo != NULL && is_due(w) && bring_up_tables(w);
+    return w->store->redo != NULL && is_due(w) && bring_up_tables(w, true);
+}
+
+/* True when the tables have all that is durable: most of it while batches go on, the rest alone. */
+static bool catch_up_tables(struct store_writer *w)
+{
+    for (int round = 0; round < 2 && w->tables_wait; round++)
+        if (!bring_up_tables(w, round == 0))
+            return false;
+    return !w->entry_waits;
 }
 
 /* ---------------------------------------------------------------- control writes */
@@ -461,7 +528,7 @@ static bool write_controls(struct store_writer *w)
     if (atomic_load_explicit(&w->queue, memory_order_acquire) == 0)
         return false;
     /* They wait for the batches before them. */
-    bool ready = !w->entry_waits && (!w->tables_wait || bring_up_tables(w));
+    bool ready = !w->entry_waits && catch_up_tables(w);
     bool full = store_is_full(w->store);
     if (!ready && !full && !atomic_load(&w->stop))
         return false;
@@ -609,7 +676,7 @@ static bool is_over(const struct store_writer *w)
 static void finish(struct store_writer *w)
 {
     if (w->tables_wait && w->has_source)
-        (void)!bring_up_tables(w);
+        (void)!bring_up_tables(w, false);
 }
 
 static void *writer_main(void *arg)
@@ -646,6 +713,7 @@ struct store_writer *store_writer_new(struct store *store, struct store_conn *co
     w->store = store;
     w->conn = conn;
     w->last = &w->first;
+    buf_init(&w->kept, SIZE_MAX / 2);
     must(pthread_mutex_init(&w->lock, NULL) == 0);
     must(pthread_cond_init(&w->changed, NULL) == 0);
     store_ballast_init(&w->ballast, store);
@@ -666,5 +734,6 @@ void store_writer_free(struct store_writer **ref)
     w->store->engine->disconnect(w->conn);
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
+    buf_fini(&w->kept);
     mem_free(w);
 }
