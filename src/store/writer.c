@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -37,8 +36,6 @@
 #define BUSY_AGAIN_US (50 * US_PER_MS)
 #define FULL_AGAIN_US (1 * US_PER_S)
 #define STOP_TRIES 100
-/* While tables are written, the processor is offered to others every so many rows. */
-#define BREATHS_TO_YIELD 8
 
 enum wake { AWAKE, POKED, ASLEEP };
 
@@ -78,7 +75,6 @@ struct store_writer {
     bool entry_waits;
     struct buf kept; /* the entry, when it has to outlive what it was packed into */
     bool tables_wait; /* entries are durable that the tables do not have */
-    unsigned breaths;
     bool may_breathe; /* the tables are being written, and can wait for a batch */
     size_t last_records;
     int64_t last_end_us, batch_again_us, tables_again_us, space_us;
@@ -383,8 +379,6 @@ void store_breathe(struct store_conn *conn)
     struct store_writer *w = conn->store->writer;
     if (w == NULL || !w->may_breathe) /* NULL: the house is being opened */
         return;
-    if (++w->breaths % BREATHS_TO_YIELD == 0)
-        (void)sched_yield();
     if (w->entry_waits || !w->source.pending(w->source.arg))
         return;
     int64_t begin_us = clock_mono_us();
