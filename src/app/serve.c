@@ -8,6 +8,7 @@
 #include "app/verbs.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "console/console.h"
 #include "control/account.h"
 #include "control/routes.h"
@@ -284,7 +285,8 @@ static enum err lane_open(struct server *s, size_t i, struct buf *why)
 
 static void *run_lane(void *lane)
 {
-    (void)pthread_setname_np(pthread_self(), "tg-loop");
+    thread_name("tg-loop");
+    thread_be_prompt();
     loop_run(((struct lane *)lane)->loop);
     return NULL;
 }

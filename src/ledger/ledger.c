@@ -1,6 +1,7 @@
 /* Life: opening, the holds that a crash left, waiting, closing. */
 #include "ledger/ledger.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "ledger/inside.h"
 
 #include <stdio.h>
@@ -48,6 +49,7 @@ static struct ledger *ledger_new(struct store *store, const struct ledger_option
 static void *tick(void *arg)
 {
     struct ledger *l = arg;
+    thread_name("tg-ledger");
     must(pthread_mutex_lock(&l->served_lock) == 0);
     while (!l->tick_stop) {
         if (!l->tick) {
@@ -126,7 +128,6 @@ enum err ledger_open(struct store *store, const struct ledger_options *options,
         return e;
     }
     must(pthread_create(&l->ticker, NULL, tick, l) == 0);
-    pthread_setname_np(l->ticker, "tg-ledger");
     struct store_source source = ledger_source(l);
     store_set_source(store, &source);
     *ret_ledger = l;

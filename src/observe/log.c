@@ -1,6 +1,7 @@
 /* Log lines: formatted by whoever speaks, written by one thread. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "observe/observe.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ static void reopen_file(void)
 static void *writer(void *arg)
 {
     (void)arg;
-    (void)pthread_setname_np(pthread_self(), "tg-log");
+    thread_name("tg-log");
     pthread_mutex_lock(&out.lock);
     for (;;) {
         while (out.filling.n == 0 && !out.stopping && !out.reopen)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/engine.h"
 #include "store/fault.h"
 #include "store/redo.h"
@@ -13,7 +14,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,14 +189,12 @@ void store_reader_end(struct store_conn **ref)
 
 /* ---------------------------------------------------------------- the keeper's thread */
 
-/* Behind those for whom somebody waits: a checkpoint is a millisecond and more at a time. */
-#define KEEPER_NICE 10
-
 static void *keeper_main(void *arg)
 {
     struct store *store = arg;
     struct store_keeper *k = store->keeper;
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), KEEPER_NICE);
+    thread_name("tg-keeper");
+    thread_be_patient(); /* a checkpoint is a millisecond and more at a time */
     pthread_mutex_lock(&k->lock);
     while (!k->stop) {
         k->soon = false;
@@ -219,7 +217,6 @@ static void keeper_start(struct store *store)
     cond_init_mono(&k->wake);
     store->keeper = k;
     must(pthread_create(&k->thread, NULL, keeper_main, store) == 0);
-    pthread_setname_np(k->thread, "tg-keeper");
 }
 
 static void keeper_stop(struct store *store)

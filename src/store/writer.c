@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -676,6 +677,8 @@ static void finish(struct store_writer *w)
 static void *writer_main(void *arg)
 {
     struct store_writer *w = arg;
+    thread_name("tg-writer");
+    thread_be_prompt();
     /* Slices of a window are shorter than the kernel's usual slack. */
     prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
     for (;;) {
@@ -712,7 +715,6 @@ struct store_writer *store_writer_new(struct store *store, struct store_conn *co
     must(pthread_cond_init(&w->changed, NULL) == 0);
     store_ballast_init(&w->ballast, store);
     must(pthread_create(&w->thread, NULL, writer_main, w) == 0);
-    pthread_setname_np(w->thread, "tg-writer");
     return w;
 }
 
