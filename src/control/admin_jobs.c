@@ -58,16 +58,6 @@ static enum err change_in(struct control_write *w, struct store_conn *conn)
     return change->fn(w->c->jobs, conn, change->run, change->now_us);
 }
 
-static void change_json(struct control_write *w, bool first, struct buf *b)
-{
-    const struct change *change = w->arg;
-    char text[ID_TEXT_MAX];
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", id_text("job_", change->run, text));
-    buf_byte(b, '}');
-}
-
 static enum err change(struct control *c, const struct control_who *who,
                        const struct http_request *r, struct http_reply *reply, const char *action,
                        struct change *how)
@@ -78,7 +68,7 @@ static enum err change(struct control *c, const struct control_who *who,
                               .reply = reply,
                               .arg = how,
                               .work = change_in,
-                              .json = change_json,
+                              .json = control_write_object_json,
                               .action = action};
     how->now_us = who->now_us;
     if (!id_parse("job_", r->params[0], &how->run))

@@ -3,7 +3,6 @@
 #include "control/body.h"
 #include "control/operator.h"
 #include "control/write.h"
-#include "identity/people.h"
 
 #include <stdio.h>
 
@@ -19,17 +18,10 @@ struct listing {
 static enum err payment_json(struct store_conn *conn, struct arena *a, const struct payment *x,
                              struct buf *b)
 {
-    char text[ID_TEXT_MAX];
-    struct str label = STR("");
-    enum err e = identity_team_label(conn, a, x->team, &label);
     buf_byte(b, '{');
+    enum err e = control_payment_json(conn, x, b);
     if (e == OK)
-        e = control_payment_json(conn, x, b);
-    buf_json_key(b, "team");
-    buf_byte(b, '{');
-    buf_json_member(b, "id", id_text("team_", x->team, text));
-    buf_json_member(b, "name", label);
-    buf_byte(b, '}');
+        e = control_team_json(conn, a, x->team, b);
     buf_json_member(b, "payment_intent", x->intent);
     buf_json_member(b, "session_id", x->session);
     return e;
@@ -106,15 +98,6 @@ static enum err refund_work(struct control_write *w, struct store_conn *conn)
     return e;
 }
 
-static void refund_json(struct control_write *w, bool first, struct buf *b)
-{
-    const struct refund *f = w->arg;
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(f->payment));
-    buf_byte(b, '}');
-}
-
 CONTROL_ASK(control_admin_refund)
 {
     struct refund f = {.payment = arena_dup(reply->arena, str_upto(r->params[0], 47)).p};
@@ -141,7 +124,7 @@ CONTROL_ASK(control_admin_refund)
                               .reply = reply,
                               .arg = &f,
                               .work = refund_work,
-                              .json = refund_json,
+                              .json = control_write_object_json,
                               .action = "payment.refund",
                               .change = buf_str(&change),
                               .status = 202};
@@ -172,15 +155,6 @@ static enum err release_work(struct control_write *w, struct store_conn *conn)
     return payments_release_in(w->c->payments, conn, x->payment, x->dispute, w->who->now_us);
 }
 
-static void release_json(struct control_write *w, bool first, struct buf *b)
-{
-    const struct release *x = w->arg;
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(x->payment));
-    buf_byte(b, '}');
-}
-
 CONTROL_ASK(control_admin_release)
 {
     struct release x = {.payment = arena_dup(reply->arena, str_upto(r->params[0], 47)).p,
@@ -203,7 +177,7 @@ CONTROL_ASK(control_admin_release)
                               .reply = reply,
                               .arg = &x,
                               .work = release_work,
-                              .json = release_json,
+                              .json = control_write_object_json,
                               .action = "payment.release",
                               .change = buf_str(&change)};
     e = control_write_run(&w);
@@ -269,14 +243,6 @@ static enum err reconcile_work(struct control_write *w, struct store_conn *conn)
     return e;
 }
 
-static void reconcile_json(struct control_write *w, bool first, struct buf *b)
-{
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(w->object));
-    buf_byte(b, '}');
-}
-
 CONTROL_ASK(control_admin_reconcile)
 {
     struct control_write w = {.c = c,
@@ -284,7 +250,7 @@ CONTROL_ASK(control_admin_reconcile)
                               .r = r,
                               .reply = reply,
                               .work = reconcile_work,
-                              .json = reconcile_json,
+                              .json = control_write_object_json,
                               .action = "stripe.reconcile",
                               .status = 202};
     if (!payments_are_on(c->payments)) {

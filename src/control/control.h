@@ -73,6 +73,9 @@ enum err control_payment_changed_in(void *control, struct store_conn *conn, cons
 
 /* Members of a payment as its team sees it. */
 MUST enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b);
+/* The member `team`, for an operator: its id and its name. */
+MUST enum err control_team_json(struct store_conn *conn, struct arena *a, struct id team,
+                                struct buf *b);
 
 /* Fits subscriptions_watch. */
 enum err control_subscription_changed_in(void *control, struct store_conn *conn,

@@ -5,19 +5,11 @@
 #include "control/invoice.h"
 #include "control/routes.h"
 #include "control/write.h"
+#include "identity/people.h"
 
 #include <stdio.h>
 
 /* ---------------------------------------------------------------- ordered */
-
-static void order_json(struct control_write *w, bool first, struct buf *b)
-{
-    const struct payments_order *order = w->arg;
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(order->id));
-    buf_byte(b, '}');
-}
 
 static enum err order_work(struct control_write *w, struct store_conn *conn)
 {
@@ -41,7 +33,7 @@ static enum err order_make(struct control *c, const struct control_who *who,
                               .reply = reply,
                               .arg = &order,
                               .work = order_work,
-                              .json = order_json,
+                              .json = control_write_object_json,
                               .action = "payment.order"};
     w.change = arena_printf(reply->arena, "{\"amount\":\"%.*s\"}",
                             STR_ARG(nano_format(amount, text)));
@@ -185,6 +177,19 @@ static enum err credit_note_in(struct control *c, struct store_conn *conn, const
     if (e == OK)
         e = stripe_to_nano(x->currency, standing.returned_minor, &returned);
     return e == OK ? invoice_returned_in(c, conn, &p, returned, now_us) : e;
+}
+
+enum err control_team_json(struct store_conn *conn, struct arena *a, struct id team, struct buf *b)
+{
+    char text[ID_TEXT_MAX];
+    struct str label = STR("");
+    enum err e = identity_team_label(conn, a, team, &label);
+    buf_json_key(b, "team");
+    buf_byte(b, '{');
+    buf_json_member(b, "id", id_text("team_", team, text));
+    buf_json_member(b, "name", label);
+    buf_byte(b, '}');
+    return e;
 }
 
 enum err control_payment_json(struct store_conn *conn, const struct payment *x, struct buf *b)

@@ -7,7 +7,6 @@
 #include "control/routes.h"
 #include "control/subscription.h"
 #include "control/write.h"
-#include "identity/people.h"
 #include "payments/subscriptions.h"
 
 #include <stdio.h>
@@ -228,18 +227,11 @@ CONTROL_ASK(control_admin_plan_delete)
 /* Left open. */
 static enum err row_json(struct listing *l, const struct subscription *x)
 {
-    char text[ID_TEXT_MAX];
-    struct str label = STR("");
     struct buf *b = l->out;
-    enum err e = identity_team_label(l->conn, l->arena, x->team, &label);
     buf_byte(b, '{');
+    enum err e = subscriptions_json(l->c->payments, l->conn, l->arena, x, true, b);
     if (e == OK)
-        e = subscriptions_json(l->c->payments, l->conn, l->arena, x, true, b);
-    buf_json_key(b, "team");
-    buf_byte(b, '{');
-    buf_json_member(b, "id", id_text("team_", x->team, text));
-    buf_json_member(b, "name", label);
-    buf_byte(b, '}');
+        e = control_team_json(l->conn, l->arena, x->team, b);
     buf_json_member(b, "stripe_id", x->stripe_id);
     return e;
 }
@@ -348,14 +340,6 @@ static enum err refresh_work(struct control_write *w, struct store_conn *conn)
     return subscriptions_refresh_in(w->c->payments, conn, x->id, w->who->now_us);
 }
 
-static void refresh_json(struct control_write *w, bool first, struct buf *b)
-{
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(w->object));
-    buf_byte(b, '}');
-}
-
 CONTROL_ASK(control_admin_subscription_refresh)
 {
     struct subscription x;
@@ -365,7 +349,7 @@ CONTROL_ASK(control_admin_subscription_refresh)
                               .reply = reply,
                               .arg = &x,
                               .work = refresh_work,
-                              .json = refresh_json,
+                              .json = control_write_object_json,
                               .action = "subscription.refresh",
                               .status = 202};
     enum err e = control_body_read(r, reply, NULL, 0);

@@ -128,15 +128,6 @@ static enum err start_work(struct control_write *w, struct store_conn *conn)
     return e;
 }
 
-static void start_json(struct control_write *w, bool first, struct buf *b)
-{
-    const struct start *s = w->arg;
-    (void)first;
-    buf_byte(b, '{');
-    buf_json_member(b, "id", str_c(s->id));
-    buf_byte(b, '}');
-}
-
 /* A checkout of another plan that is still open is closed: nobody is to pay for both. */
 static enum err others_close(struct control *c, const struct control_who *who,
                              struct http_reply *reply, struct str plan)
@@ -164,7 +155,7 @@ static enum err start(struct control *c, const struct control_who *who,
                               .reply = reply,
                               .arg = &s,
                               .work = start_work,
-                              .json = start_json,
+                              .json = control_write_object_json,
                               .action = "subscription.start",
                               .change = json_trim(r->body)};
     enum err e = others_close(c, who, reply, plan);

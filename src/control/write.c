@@ -41,6 +41,14 @@ static enum err write_in(struct store_conn *conn, void *arg)
                             w->change);
 }
 
+void control_write_object_json(struct control_write *w, bool first, struct buf *b)
+{
+    (void)first;
+    buf_byte(b, '{');
+    buf_json_member(b, "id", str_c(w->object));
+    buf_byte(b, '}');
+}
+
 enum err control_write_run(struct control_write *w)
 {
     struct str idem = http_request_header(w->r, STR("idempotency-key"));

@@ -37,6 +37,8 @@ struct control_write {
     struct buf replay, kept;
 };
 MUST enum err control_write_run(struct control_write *w);
+/* An answer that is no more than the object: {"id": …}. */
+void control_write_object_json(struct control_write *w, bool first, struct buf *b);
 /* A line of audit by who asks, in the caller's transaction. */
 MUST enum err control_audit_in(struct store_conn *conn, const struct control_who *who,
                                struct str address, struct id team, const char *action,

@@ -92,8 +92,8 @@ static enum err tell_row(struct telling *t, const struct journal_row *row)
 {
     struct str plain = row->plain;
     struct record r;
-    enum err e;
-    while ((e = journal_record(&plain, &r)) == OK) {
+    enum err e = plain.n != 0 ? OK : ERR_CORRUPT; /* no row is without records */
+    while (e == OK && (e = journal_record(&plain, &r)) == OK) {
         if (t->ended || !concerns(t, &r))
             continue;
         tell_record(t, row->seq, &r);

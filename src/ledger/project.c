@@ -134,6 +134,8 @@ enum err ledger_project(struct ledger *l, struct store_conn *conn)
 static void take_back(struct ledger *l)
 {
     struct buf rows = l->cut.rows;
+    if (rows.n == 0)
+        return; /* it had not come to the cut */
     buf_add(&rows, buf_str(&l->rows));
     buf_reset(&l->rows);
     l->cut.rows = l->rows;
