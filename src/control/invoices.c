@@ -4,6 +4,7 @@
 #include "control/paper.h"
 #include "control/routes.h"
 #include "control/write.h"
+#include "observe/observe.h"
 
 #define LINES_MAX 6
 #define PDF_MAX (8u * 1024 * 1024)
@@ -85,18 +86,33 @@ static enum err find(struct control *c, const struct id *team, struct arena *a, 
     return e == ERR_END ? ERR_NOT_FOUND : e;
 }
 
+/* Once: the next paper will be like this one. */
+static void tell_missing(struct str number, uint32_t code)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (code == 0 || atomic_flag_test_and_set(&told))
+        return;
+    observe_say("warn", "paper_letters",
+                "%.*s has letters that cannot be printed (the first is U+%04X): a box stands for "
+                "them, here and on every other paper; the operator's guide says which scripts "
+                "can be printed",
+                STR_ARG(number), (unsigned)code);
+}
+
 static enum err draw(struct control *c, const struct id *team, struct str id,
                      struct http_reply *reply)
 {
     struct buf document;
     struct str number = STR("");
+    uint32_t missing = 0;
     buf_init(&document, PDF_MAX);
     enum err e = find(c, team, reply->arena, id, &number, &document);
     if (e == OK)
-        e = paper_draw(buf_str(&document), number, &reply->body);
+        e = paper_draw(buf_str(&document), number, &reply->body, &missing);
     buf_fini(&document);
     if (e != OK)
         return e;
+    tell_missing(number, missing);
     reply->content_type = "application/pdf";
     buf_printf(&reply->headers, "Content-Disposition: inline; filename=\"%.*s.pdf\"\r\n",
                STR_ARG(number));

@@ -16,6 +16,7 @@
 #define GAP 8.0f
 #define COLUMNS_MAX 8
 #define TEXT_MAX_BYTES 400
+#define BOX "\xE2\x96\xA1" /* U+25A1 */
 
 struct paper {
     HPDF_Doc doc;
@@ -27,30 +28,11 @@ struct paper {
     float color[3];
     struct arena arena;
     struct str number, brand;
+    uint32_t missing; /* the first code point that is a box; 0: none */
     bool over;
 };
 
 /* ---- text ---- */
-
-/* Where no font with all letters is installed: Latin-1, and question marks. */
-static const char *latin(struct paper *p, struct str s)
-{
-    char *out = arena_alloc(&p->arena, s.n + 1);
-    size_t n = 0;
-    if (out == NULL)
-        return "";
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c < 0x80)
-            out[n++] = (char)c;
-        else if ((c == 0xC2 || c == 0xC3) && i + 1 < s.n)
-            out[n++] = (char)(((c & 3) << 6) | ((unsigned char)s.p[++i] & 0x3F));
-        else if (c >= 0xC0)
-            out[n++] = '?';
-    }
-    out[n] = '\0';
-    return out;
-}
 
 /* One code point of well-formed UTF-8; moves on. */
 static uint32_t code_next(const char **text)
@@ -64,12 +46,43 @@ static uint32_t code_next(const char **text)
     return c;
 }
 
-/* Pictures in a name are left out, with what joins them; other letters that no font has are
- * question marks. */
-static bool is_picture(uint32_t code)
+/* It changes how others look, or which way they go, and is nothing by itself. */
+static bool is_invisible(uint32_t code)
 {
-    return (code >= 0x1F000 && code < 0x20000) || code == 0x200D ||
-           (code >= 0xFE00 && code < 0xFE10);
+    return code == 0xAD || code == 0xFEFF || (code >= 0x200B && code <= 0x200F) ||
+           (code >= 0x202A && code <= 0x202E) || (code >= 0x2060 && code <= 0x206F) ||
+           (code >= 0xFE00 && code <= 0xFE0F) || (code >= 0xE0000 && code <= 0xE0FFF);
+}
+
+static bool is_written(struct paper *p, uint32_t code)
+{
+    if (!p->fonts.unicode)
+        return code < 0x80 || (code >= 0xA0 && code <= 0xFF);
+    return paper_font_of(&p->fonts, code, false) != NULL;
+}
+
+/* What cannot be written is one box, up to what can be again: nobody must think that this is all
+ * that the text says. */
+static void write_or_box(struct paper *p, struct str s, struct buf *b)
+{
+    const char *at = s.p, *end = at + s.n;
+    bool boxed = false;
+    while (at < end) {
+        const char *from = at;
+        uint32_t code = code_next(&at);
+        if (is_invisible(code))
+            continue;
+        bool box = !is_written(p, code);
+        if (box && !boxed)
+            buf_add(b, p->fonts.unicode ? STR(BOX) : STR("?"));
+        else if (!box && p->fonts.unicode)
+            buf_add(b, str_of(from, (size_t)(at - from)));
+        else if (!box)
+            buf_byte(b, (char)code);
+        if (box && p->missing == 0)
+            p->missing = code;
+        boxed = box;
+    }
 }
 
 static const char *printable(struct paper *p, struct str s)
@@ -78,22 +91,10 @@ static const char *printable(struct paper *p, struct str s)
     s = str_upto(s, TEXT_MAX_BYTES);
     while (s.n != 0 && !str_is_utf8(s))
         s.n--;
-    if (!p->fonts.unicode)
-        return latin(p, s);
-    const char *at = arena_dup(&p->arena, s).p, *end = at + s.n;
+    s = arena_dup(&p->arena, s); /* ends with a zero, as code_next needs it */
     buf_init(&b, 4 * TEXT_MAX_BYTES);
-    while (at < end && !p->arena.over) {
-        const char *from = at;
-        uint32_t code = code_next(&at);
-        if (is_picture(code))
-            continue;
-        if (paper_font_of(&p->fonts, code, false) != NULL)
-            buf_add(&b, str_of(from, (size_t)(at - from)));
-        else
-            buf_byte(&b, '?');
-    }
-    struct str text = str_trim(buf_str(&b));
-    const char *kept = arena_dup(&p->arena, text.n == 0 && s.n != 0 ? STR("?") : text).p;
+    write_or_box(p, s, &b);
+    const char *kept = arena_dup(&p->arena, str_trim(buf_str(&b))).p;
     buf_fini(&b);
     p->over = p->over || p->arena.over;
     return p->over ? "" : kept;
@@ -131,8 +132,8 @@ static float write_at(struct paper *p, float x, const char *text, bool bold, flo
         snprintf(run, sizeof(run), "%.*s", (int)(end - text), text);
         HPDF_Page_SetFontAndSize(p->page, font, size);
         if (draw) {
-            /* The other font has no bold: its outlines are drawn as well. */
-            bool thin = bold && font == p->fonts.more;
+            /* One that has no bold: its outlines are drawn as well. */
+            bool thin = bold && font != p->fonts.bold;
             HPDF_RGBColor ink = HPDF_Page_GetRGBFill(p->page);
             HPDF_Page_SetRGBStroke(p->page, ink.r, ink.g, ink.b);
             HPDF_Page_SetLineWidth(p->page, size / 36);
@@ -147,21 +148,28 @@ static float write_at(struct paper *p, float x, const char *text, bool bold, flo
     return w;
 }
 
-/* Cut until it fits. */
+/* What does not fit ends with an ellipsis. */
 static const char *fitting(struct paper *p, struct str s, bool bold, float size, float most)
 {
-    const char *text = printable(p, s);
-    while (write_at(p, 0, text, bold, size, false) > most && s.n > 1) {
-        do
-            s.n--;
-        while (s.n > 1 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80);
-        struct str shorter = arena_printf(&p->arena, "%.*s%s", STR_ARG(s),
-                                          p->fonts.unicode ? "\xE2\x80\xA6" : "...");
-        text = printable(p, shorter);
-        if (p->arena.over)
-            return "";
+    const char *text = printable(p, s), *end = text;
+    const char *dots = p->fonts.unicode ? "\xE2\x80\xA6" : "...";
+    if (write_at(p, 0, text, bold, size, false) <= most)
+        return text;
+    float w = write_at(p, 0, dots, bold, size, false);
+    for (const char *next = text; *next != '\0'; end = next) {
+        char one[5] = "";
+        if (p->fonts.unicode)
+            (void)code_next(&next);
+        else
+            next++;
+        memcpy(one, end, (size_t)(next - end));
+        w += write_at(p, 0, one, bold, size, false);
+        if (w > most)
+            break;
     }
-    return text;
+    struct str cut = arena_printf(&p->arena, "%.*s%s", (int)(end - text), text, dots);
+    p->over = p->over || p->arena.over;
+    return p->over ? "" : cut.p;
 }
 
 static void put(struct paper *p, float x, struct str s, bool bold, float size, float most)
@@ -362,15 +370,23 @@ static void totals(struct paper *p, struct str list)
     }
 }
 
+static void note_line(struct paper *p, struct str line)
+{
+    (void)room_for(p, 14);
+    ink(p, 0.45f);
+    put(p, LEFT, line, false, 8.5f, RIGHT - LEFT);
+    p->y -= 13;
+}
+
 static void note(struct paper *p, struct str text)
 {
     p->y -= 16;
-    while (text.n != 0) {
-        (void)room_for(p, 14);
-        ink(p, 0.45f);
-        put(p, LEFT, str_cut(&text, '\n'), false, 8.5f, RIGHT - LEFT);
-        p->y -= 13;
-    }
+    while (text.n != 0)
+        note_line(p, str_cut(&text, '\n'));
+    if (p->missing != 0)
+        note_line(p, p->fonts.unicode
+                         ? STR(BOX " stands for letters that could not be printed here.")
+                         : STR("? also stands for letters that could not be printed here."));
 }
 
 /* ---- the whole ---- */
@@ -390,7 +406,8 @@ static enum err save(struct paper *p, struct buf *out)
     return buf_check(out);
 }
 
-enum err paper_draw(struct str document, struct str number, struct buf *ret_pdf)
+enum err paper_draw(struct str document, struct str number, struct buf *ret_pdf,
+                    uint32_t *ret_missing)
 {
     struct paper p = {.doc = HPDF_New(NULL, NULL), .number = number};
     uint8_t rgb[3] = {0x2F, 0x5B, 0xEA};
@@ -415,6 +432,8 @@ enum err paper_draw(struct str document, struct str number, struct buf *ret_pdf)
     enum err e = p.over ? ERR_LIMIT : HPDF_GetError(p.doc) != HPDF_OK ? ERR_CORRUPT : OK;
     if (e == OK)
         e = save(&p, ret_pdf);
+    if (e == OK)
+        *ret_missing = p.missing;
     HPDF_Free(p.doc);
     arena_fini(&p.arena);
     return e;

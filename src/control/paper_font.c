@@ -95,15 +95,38 @@ static bool has(HPDF_Font font, uint32_t code)
     return glyph != 0;
 }
 
+/* Of these, letters change with their neighbours, or run from right to left, or mean nothing: one
+ * after the other they would be another text. (The Unicode Standard, its blocks.) */
+static const struct {
+    uint16_t from, to;
+} not_by_letter[] = {
+    {0x0590, 0x109F}, /* Hebrew, Arabic, Syriac; India, Thailand, Laos, Tibet, Burma */
+    {0x1100, 0x11FF}, /* Hangul in pieces */
+    {0x1700, 0x1CFF}, /* the Philippines, Cambodia, Mongolia, Java, Bali and their neighbours */
+    {0xA800, 0xAB2F}, {0xABC0, 0xABFF}, {0xD7B0, 0xD7FF}, /* more of them */
+    {0xE000, 0xF8FF}, /* private use */
+    {0xFB1D, 0xFDFF}, {0xFE70, 0xFEFE}, /* Hebrew and Arabic in their forms */
+};
+
+static bool is_by_letter(uint32_t code)
+{
+    for (size_t i = 0; i < sizeof(not_by_letter) / sizeof(not_by_letter[0]); i++)
+        if (code >= not_by_letter[i].from && code <= not_by_letter[i].to)
+            return false;
+    return code <= 0xFFFF; /* libharu knows nothing beyond the basic plane */
+}
+
 HPDF_Font paper_font_of(struct paper_fonts *f, uint32_t code, bool bold)
 {
     HPDF_Font font = bold ? f->bold : f->plain;
     if (!f->unicode || code < 0x80)
         return font;
-    if (code > 0xFFFF) /* libharu knows nothing beyond the basic plane */
+    if (!is_by_letter(code))
         return NULL;
     if (has(font, code))
         return font;
+    if (bold && has(f->plain, code))
+        return f->plain;
     if (!f->more_tried && access(MORE, R_OK) == 0)
         f->more = HPDF_GetFont(f->doc, HPDF_LoadTTFontFromFile2(f->doc, MORE, 0, HPDF_TRUE),
                                "UTF-8");

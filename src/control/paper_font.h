@@ -6,7 +6,8 @@
  * Threads: the document's.
  * Memory: the document's.
  * Units: code points of Unicode.
- * Errors: NULL where no font has the letter.
+ * Errors: NULL where no font has the letter, and for scripts that are more than one letter after
+ * the other from left to right: no library that the house has can set them.
  * Always: the large font for Chinese, Japanese and Korean is in the document only when a letter was
  * looked for in it. */
 #ifndef CONTROL_PAPER_FONT_H
@@ -25,7 +26,7 @@ struct paper_fonts {
 };
 
 void paper_fonts_open(struct paper_fonts *f, HPDF_Doc doc);
-/* The font for a code point that is to be written; NULL: there is none. */
+/* The font for a code point that is to be written; one without a bold where the bold lacks it. */
 HPDF_Font paper_font_of(struct paper_fonts *f, uint32_t code, bool bold);
 
 #endif

@@ -254,13 +254,25 @@ describe('names on paper', () => {
       return dark;
     });
   }
-  test('Japanese, Korean, Greek and Russian are written; pictures are left out, what no font has is a question mark', async () => {
+  test('Japanese, Korean, Greek and Russian are written; what cannot be is a box, and the operator is told, once', async () => {
     const p = await new Person(house).signUp(), lines = ['株社都渋東京', '서울전자주식', 'ΑθήναΣς', 'Москва'];
-    assert.equal((await p.patch('/api/billing/details', { name: `${lines[0]} \u{1F680}`, address: [...lines.slice(1), 'ไทย'].join('\n') })).status, 200);
-    const text = await paper((await payment(await bought('5', p), p)).receipt_id, p);
-    assert.match(text, new RegExp(`${lines[0]}\n`));
-    assert.match(text, /\?\?\?\n/);
-    for (const line of lines) for (const [i, dark] of ink(join(house.dir, `${(await p.get('/api/billing/payments')).json.data[0].receipt_id}.pdf`), line).entries()) assert.ok(dark >= 12, `${line}[${i}]: ${dark}`);
+    const boxed = ['شركة النور 24 GmbH', 'שלום Ltd', 'नमस्ते, ไทย', 'Rocket 👨‍👩‍👧🚀 Inc'];
+    assert.equal((await p.patch('/api/billing/details', { name: lines[0], address: [...lines.slice(1)].join('\n') })).status, 200);
+    const { receipt_id } = await payment(await bought('5', p), p);
+    assert.doesNotMatch(await paper(receipt_id, p), /□/);
+    for (const line of lines) for (const [i, dark] of ink(join(house.dir, `${receipt_id}.pdf`), line).entries()) assert.ok(dark >= 12, `${line}[${i}]: ${dark}`);
+    const told = () => house.child.log.split('\n').filter((line) => line.includes('"paper_letters"'));
+    assert.equal(told().length, 0);
+    assert.equal((await p.patch('/api/billing/details', { name: boxed[0], address: boxed.slice(1).join('\n') })).status, 200);
+    for (let i = 0; i < 2; i++) {
+      const text = await paper((await payment(await bought('5', p), p)).receipt_id, p);
+      for (const line of ['□ □ 24 GmbH', '□ Ltd', '□, □', 'Rocket □ Inc', '□ stands for letters that could not be printed here.'])
+        assert.ok(text.includes(`${line}\n`), `${line} is not in\n${text}`);
+    }
+    await until('the log line', async () => told().length);
+    assert.equal(told().length, 1);
+    assert.match(told()[0], /TG-\d{4}-\d{6} has letters .*U\+0634/);
+    assert.ok(!boxed.some((name) => house.child.log.includes(name)), 'no name is logged');
   });
 });
 
