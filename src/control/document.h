@@ -14,7 +14,7 @@
 
 #include "control/control.h"
 
-#define DOCUMENT_MAX (512u * 1024)
+#define DOCUMENT_MAX (2u * 1024 * 1024)
 
 /* ---- figures ---- */
 struct str document_date(struct arena *a, int64_t us); /* "1 October 2026" */

@@ -63,7 +63,7 @@ static void house_begin(bool postgres)
     assert_int_equal(jobs_open(control.store, &jo, &jobs), OK);
     control.jobs = jobs;
     invoice_statements_add(&control, &kind);
-    arena_init(&arena, 4096, 1u << 20);
+    arena_init(&arena, 4096, 8u << 20);
     assert_int_equal(store_write(control.store, people_in, NULL), OK);
 }
 
@@ -278,6 +278,29 @@ static enum err credit_in(struct store_conn *conn, void *arg)
     return e == OK ? ledger_grant_in(control.ledger, conn, &g, &replayed) : e;
 }
 
+static enum err much_credit_in(struct store_conn *conn, void *arg)
+{
+    char reason[400], once[16];
+    bool replayed;
+    memset(reason, '"', sizeof(reason)); /* two bytes each on the paper */
+    (void)arg;
+    enum err e = ledger_account_open_in(control.ledger, conn, team, LEDGER_WALLET, NANO(0),
+                                        OCTOBER);
+    for (int i = 0; i < 1100 && e == OK; i++) {
+        int n = snprintf(once, sizeof(once), "g%d", i);
+        struct ledger_grant g = {.wallet = team,
+                                 .lot = id_new(OCTOBER),
+                                 .kind = LEDGER_LOT_PROMOTIONAL,
+                                 .amount = NANO(1),
+                                 .source = STR("promo_expense"),
+                                 .reason = str_of(reason, sizeof(reason)),
+                                 .idempotency = str_of(once, (size_t)n),
+                                 .wall_us = OCTOBER + i};
+        e = ledger_grant_in(control.ledger, conn, &g, &replayed);
+    }
+    return e;
+}
+
 static void issue(void)
 {
     struct jobs_call call = {.arg = &control, .now_us = T0};
@@ -320,6 +343,20 @@ static void statements(bool postgres)
     house_end();
 }
 
+/* As many entries as fit, each as long as it can be. */
+static void a_long_month(bool postgres)
+{
+    house_begin(postgres);
+    assert_int_equal(store_write(control.store, much_credit_in, NULL), OK);
+    assert_int_equal(ledger_settled_up(control.ledger), OK);
+    issue();
+    struct str body = str_c(body_of("TG-2026-000001", "statement 0 0 usd"));
+    assert_true(body.n > 400000);
+    assert_true(str_ends(body, STR("'totals':[['Credit added','$0.000001'],"
+                                   "['Credit taken back','$0.00'],['Used','$0.00']]}")));
+    house_end();
+}
+
 #define ON_BOTH(name)                                                                              \
     static void name##_sqlite(void **state)                                                        \
     {                                                                                              \
@@ -334,13 +371,15 @@ static void statements(bool postgres)
 ON_BOTH(receipts)
 ON_BOTH(credit_notes)
 ON_BOTH(statements)
+ON_BOTH(a_long_month)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(receipts_sqlite),     cmocka_unit_test(receipts_postgres),
         cmocka_unit_test(credit_notes_sqlite), cmocka_unit_test(credit_notes_postgres),
-        cmocka_unit_test(statements_sqlite),   cmocka_unit_test(statements_postgres)};
+        cmocka_unit_test(statements_sqlite),   cmocka_unit_test(statements_postgres),
+        cmocka_unit_test(a_long_month_sqlite), cmocka_unit_test(a_long_month_postgres)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     store_testkit_fini();
     return failed;

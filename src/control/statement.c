@@ -153,6 +153,8 @@ static enum err gather(struct statement *s, struct store_conn *conn)
     if (e == OK)
         e = ledger_moves(conn, s->team, s->end_us, MOVES_MAX, add_move, s);
     if (e == OK)
+        e = buf_check(&s->moves);
+    if (e == OK)
         statement_write(s);
     return e;
 }
@@ -189,7 +191,7 @@ static enum err issue(struct control *c, struct id team, int64_t start_us, int64
         return e;
     arena_init(&s.arena, 64u * 1024, 16u * 1024 * 1024);
     buf_init(&s.body, DOCUMENT_MAX);
-    buf_init(&s.moves, DOCUMENT_MAX / 2);
+    buf_init(&s.moves, DOCUMENT_MAX);
     for (size_t i = 0; i < 3; i++)
         tables[i]->list = mem_array(ROWS_MAX + 1, sizeof(struct line));
     control_names_init(&s.names, c, conn);
