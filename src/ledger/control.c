@@ -504,6 +504,15 @@ enum err ledger_lot_take_in(struct ledger *ledger, struct store_conn *conn, stru
     return e;
 }
 
+enum err ledger_lot_left_in(struct ledger *ledger, struct store_conn *conn, struct id lot,
+                            struct nano *ret_left)
+{
+    enum err e = ledger_lot_need(ledger->model, conn, lot);
+    if (e == OK)
+        *ret_left = NANO(model_lot(ledger->model, lot)->remaining);
+    return e;
+}
+
 enum err ledger_lot_unspent_in(struct ledger *ledger, struct store_conn *conn, struct id lot,
                                struct nano *ret_unspent)
 {

@@ -378,7 +378,7 @@ static void test_take(void **state)
 struct at_once {
     struct ledger_testkit *kit;
     struct id wallet, lot;
-    struct nano taken, unspent;
+    struct nano taken, unspent, left;
     bool fail;
 };
 
@@ -401,6 +401,8 @@ static enum err at_once_in(struct store_conn *conn, void *arg)
     if (e == OK)
         e = ledger_lot_take_in(l, conn, o->lot, NANO(70), STR("stripe_clearing"), STR("back"),
                                STR("once:take"), o->kit->now_us, &o->taken);
+    if (e == OK)
+        e = ledger_lot_left_in(l, conn, o->lot, &o->left);
     if (e == OK)
         e = ledger_move_in(l, conn, STR("receivable"), STR("stripe_clearing"), NANO(5), STR("owed"),
                            STR("once:owed"), o->kit->now_us);
@@ -427,6 +429,7 @@ static void test_at_once(void **state)
     assert_int_equal(store_write(kit->store, at_once_in, &o), OK);
     assert_money(o.unspent, 100);
     assert_money(o.taken, 70);
+    assert_money(o.left, 30);
     assert_money(ledger_testkit_available(kit, o.wallet), 30);
     assert_money(ledger_testkit_balance(kit, o.wallet), 30);
     assert_int_equal(left_in(kit, o.lot), 30);

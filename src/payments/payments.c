@@ -61,6 +61,9 @@ struct payments *payments_new(const struct payments_options *options)
                                   .steps = payments_grace_steps,
                                   .steps_n = PAYMENTS_GRACE_STEPS,
                                   .arg = p};
+    p->rest = (struct jobs_kind){
+        .name = "stripe_rest", .steps = payments_rest_steps, .steps_n = 1, .arg = p};
+    jobs_kind_add(jobs, &p->rest);
     jobs_kind_add(jobs, &p->plan);
     jobs_kind_add(jobs, &p->subscription);
     jobs_kind_add(jobs, &p->invoice);

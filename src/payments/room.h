@@ -21,7 +21,7 @@ struct payments {
     size_t handlers_n;
     struct subscriptions_watcher subscriptions_watcher;
     struct jobs_kind event, refund, sweep, reconcile, reconcile_now, plan, subscription, invoice,
-        grace;
+        grace, rest;
 };
 
 /* ---- payments.c ---- */
@@ -61,7 +61,8 @@ MUST enum err payment_paid_in(struct payments *p, struct store_conn *conn, struc
 MUST enum err payment_more_in(struct payments *p, struct store_conn *conn, struct arena *a,
                               struct payment *x, struct nano amount,
                               const struct payment_month *month, int64_t now_us);
-/* At most so much of what is unspent of a payment's lot expires. */
+/* At most so much of what is unspent of a payment's lot expires. What calls hold of a lot that is
+ * due expires when they give it back. */
 MUST enum err payment_expire_in(struct payments *p, struct store_conn *conn, struct str payment,
                                 struct id lot, struct nano most, int64_t now_us);
 
@@ -91,6 +92,7 @@ MUST enum err fact_invoice(struct fact *f, struct str invoice);
 #define PAYMENTS_PLAN_STEPS 2
 extern const struct jobs_step payments_plan_steps[PAYMENTS_PLAN_STEPS];
 extern const struct jobs_step payments_subscription_steps[], payments_invoice_steps[];
+extern const struct jobs_step payments_rest_steps[];
 #define PAYMENTS_GRACE_STEPS 2
 extern const struct jobs_step payments_grace_steps[PAYMENTS_GRACE_STEPS];
 /* Stripe has no such price (any more): another one is made. */
@@ -133,11 +135,17 @@ struct invoice_lines {
 };
 MUST enum err subscription_lines(struct payments *p, struct store_conn *conn, struct arena *a,
                                  struct str invoice, struct invoice_lines *ret_lines);
-/* All that is left of it expires. */
-MUST enum err subscription_credit_end_in(struct payments *p, struct store_conn *conn,
-                                         struct subscription *x, int64_t now_us);
 /* Months of years that are paid. */
 MUST enum err subscription_months_in(struct payments *p, struct store_conn *conn, int64_t now_us);
+
+/* ---- subscription_roll.c ---- */
+/* Once credit for a later month was given, earlier months keep what that month's plan lets roll
+ * over; what calls hold of them beyond that expires when they give it back. */
+MUST enum err subscription_roll_in(struct payments *p, struct store_conn *conn, struct arena *a,
+                                   const struct subscription *x, int64_t now_us);
+/* All that is left of it expires; what calls hold of it, when they give it back. */
+MUST enum err subscription_credit_end_in(struct payments *p, struct store_conn *conn,
+                                         struct subscription *x, int64_t now_us);
 
 /* ---- events.c ---- */
 extern const struct jobs_step payments_event_steps[];

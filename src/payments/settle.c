@@ -394,7 +394,7 @@ enum err payment_expire_in(struct payments *p, struct store_conn *conn, struct s
 {
     struct arena a;
     struct payment x;
-    struct nano unspent = NANO(0), taken = NANO(0);
+    struct nano unspent = NANO(0), taken = NANO(0), left = NANO(0);
     struct settling s = {.p = p, .conn = conn, .x = &x, .now_us = now_us};
     arena_init(&a, 4096, 65536);
     enum err e = payments_get(conn, &a, payment, &x);
@@ -405,7 +405,10 @@ enum err payment_expire_in(struct payments *p, struct store_conn *conn, struct s
         e = ledger_lot_take_in(p->ledger, conn, lot, unspent, STR("breakage"),
                                reason(&s, "expired"), next_key(&s, "expire"), now_us, &taken);
     if (e == OK)
-        e = store_run(conn, SQL_PAYMENTS_LOT_EXPIRED, NULL, "tbn", payment, id_bytes(&lot), taken);
+        e = ledger_lot_left_in(p->ledger, conn, lot, &left);
+    if (e == OK)
+        e = store_run(conn, SQL_PAYMENTS_LOT_EXPIRED, NULL, "tbnn", payment, id_bytes(&lot), taken,
+                      left);
     if (e == OK && taken.v > 0)
         e = payment_put_in(p, conn, &x, x.status, now_us);
     if (e == OK && taken.v > 0)

@@ -2,8 +2,7 @@
  *
  * Credit runs in months of the subscription; of a monthly plan they are its periods. The line of a
  * period brings a month's credit. Lines of a change are for what is left of a month: what is left
- * of the plan before counts against it, and the plan that was changed to counts for it. Once credit
- * for a later month was given, earlier months keep what the plan lets roll over. */
+ * of the plan before counts against it, and the plan that was changed to counts for it. */
 #include "base/clock.h"
 #include "base/json.h"
 #include "observe/observe.h"
@@ -90,94 +89,7 @@ enum err subscription_lines(struct payments *p, struct store_conn *conn, struct 
     return e == ERR_NOT_FOUND ? OK : e; /* lines that are no plan's bring nothing */
 }
 
-/* ---------------------------------------------------------------- what rolls over */
-
-struct old_lots {
-    struct {
-        char payment[ID_TEXT_MAX];
-        struct id lot;
-        struct nano unspent;
-    } list[64];
-    size_t n;
-    int64_t unspent;
-};
-
-static enum err old_read(struct payments *p, struct store_conn *conn, const struct subscription *x,
-                         int64_t before_us, struct old_lots *o)
-{
-    struct store_query *q = NULL;
-    o->n = 0;
-    o->unspent = 0;
-    enum err e = store_start(conn, SQL_PAYMENTS_LOTS_BEFORE, &q, "ti", str_c(x->id), before_us);
-    while (e == OK && o->n < 64 && (e = store_step(q)) == OK) {
-        struct nano unspent = NANO(0);
-        struct id lot = id_of_bytes(store_str(q, 1));
-        e = ledger_lot_unspent_in(p->ledger, conn, lot, &unspent);
-        if (e != OK || unspent.v == 0)
-            continue;
-        snprintf(o->list[o->n].payment, ID_TEXT_MAX, "%.*s", STR_ARG(store_str(q, 0)));
-        o->list[o->n].lot = lot;
-        o->list[o->n++].unspent = unspent;
-        o->unspent += unspent.v;
-    }
-    store_finish(&q);
-    return e == ERR_END ? OK : e;
-}
-
-/* Of months before that time so much stays, the newest of it; the rest expires. */
-static enum err keep_in(struct payments *p, struct store_conn *conn, const struct subscription *x,
-                        int64_t before_us, int64_t kept, int64_t now_us)
-{
-    struct old_lots o;
-    enum err e = old_read(p, conn, x, before_us, &o);
-    int64_t over = o.unspent - kept;
-    for (size_t i = 0; i < o.n && e == OK && over > 0; i++) {
-        int64_t take = o.list[i].unspent.v < over ? o.list[i].unspent.v : over;
-        e = payment_expire_in(p, conn, str_c(o.list[i].payment), o.list[i].lot, NANO(take), now_us);
-        over -= take;
-    }
-    return e;
-}
-
-/* What there was to try it with. */
-static enum err trial_end_in(struct payments *p, struct store_conn *conn,
-                             const struct subscription *x, int64_t now_us)
-{
-    char key[ID_TEXT_MAX + 16];
-    struct nano unspent = NANO(0), taken;
-    if (x->trial_lot.n == 0)
-        return OK;
-    struct id lot = id_of_bytes(x->trial_lot);
-    int n = snprintf(key, sizeof(key), "trial:%s:end", x->id);
-    enum err e = ledger_lot_unspent_in(p->ledger, conn, lot, &unspent);
-    if (e != OK || unspent.v == 0)
-        return e;
-    return ledger_lot_take_in(p->ledger, conn, lot, unspent, STR("breakage"),
-                              STR("the trial is over"), str_of(key, (size_t)n), now_us, &taken);
-}
-
-/* By the rule of the month that credit was given for last. */
-static enum err roll_in(struct payments *p, struct store_conn *conn, struct arena *a,
-                        const struct subscription *x, int64_t now_us)
-{
-    struct plan plan;
-    enum err e = plans_get(p, conn, a, x->credit_plan, x->credit_n, &plan);
-    if (e != OK)
-        return e == ERR_NOT_FOUND ? OK : e;
-    int64_t kept = str_eq(plan.roll_over, STR("all"))      ? INT64_MAX
-                   : str_eq(plan.roll_over, STR("capped")) ? plan.roll_over_max.v
-                                                           : 0;
-    e = trial_end_in(p, conn, x, now_us);
-    return e == OK ? keep_in(p, conn, x, x->credit_us, kept, now_us) : e;
-}
-
-enum err subscription_credit_end_in(struct payments *p, struct store_conn *conn,
-                                    struct subscription *x, int64_t now_us)
-{
-    x->year_payment = STR("");
-    enum err e = trial_end_in(p, conn, x, now_us);
-    return e == OK ? keep_in(p, conn, x, INT64_MAX, 0, now_us) : e;
-}
+/* ---------------------------------------------------------------- years, month by month */
 
 /* When a month's credit is gone at the latest: what may roll over has no such time. */
 static struct payment_month lasting(const struct payments *p, const struct plan *plan,
@@ -186,8 +98,6 @@ static struct payment_month lasting(const struct payments *p, const struct plan 
     bool none = str_eq(plan->roll_over, STR("none"));
     return (struct payment_month){starts_us, none ? ends_us + p->options.grace_us : 0};
 }
-
-/* ---------------------------------------------------------------- years, month by month */
 
 static enum err months_in(struct payments *p, struct store_conn *conn, struct arena *a,
                           struct subscription *x, int64_t now_us)
@@ -211,7 +121,7 @@ static enum err months_in(struct payments *p, struct store_conn *conn, struct ar
         x->credit_plan = arena_dup(a, str_c(plan.id));
         x->credit_n = plan.n;
         if (e == OK)
-            e = roll_in(p, conn, a, x, now_us);
+            e = subscription_roll_in(p, conn, a, x, now_us);
         if (e == OK)
             e = payments_get(conn, a, x->year_payment, &z);
     }
@@ -349,7 +259,7 @@ static enum err paid_in(struct paying *y)
         x->year_payment = yearly ? arena_dup(y->a, str_c(payment)) : STR("");
     }
     /* A change in the middle of a month has counted what was left of it: it stays till its end. */
-    return l->change ? OK : roll_in(y->p, y->conn, y->a, x, y->now_us);
+    return l->change ? OK : subscription_roll_in(y->p, y->conn, y->a, x, y->now_us);
 }
 
 static enum err unpaid_in(struct paying *y, enum subscription_news *ret_news)

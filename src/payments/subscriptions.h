@@ -1,7 +1,7 @@
 /* Who has a plan: what Stripe says of it, and the credit that its paid invoices bring.
  *
  * Owns: tables subscription, stripe_portal; job kinds "stripe_subscription", "stripe_invoice",
- * "stripe_grace".
+ * "stripe_grace", "stripe_rest".
  * Needs: payments, plans.
  * Threads: functions ending in _in inside a store_write closure; those with an answer of Stripe's
  * block: workers; the rest on any worker.

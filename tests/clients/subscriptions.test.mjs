@@ -353,6 +353,41 @@ describe('rolled over', () => {
     assert.deepEqual(await now(), [20, 120, 75]);
     assert.ok((await lots(all)).every((l) => l.expires_at === null));
   });
+
+  // A call that holds the welcome and so much of the plan's credit, until it answers.
+  async function holding(p, credit, ms) {
+    const key = (await p.post('/api/keys', { name: 'Held' })).json.api_key;
+    house.keep(key);
+    const done = house.fetch('/v1/chat/completions', { key, body: { model: `sandbox/delay-${ms}`, max_tokens: Math.floor((10 + credit) / 0.00000072), messages: [{ role: 'user', content: 'x' }] } });
+    await until('the hold', async () => Number((await p.get('/api/billing/balance')).json.held) > 9 + credit);
+    return async () => {
+      assert.equal((await done).status, 200);
+      await until('the release', async () => (await p.get('/api/billing/balance')).json.held === '0');
+    };
+  }
+  const near = (x, wanted) => Math.abs(x - wanted) < 0.01;
+  const comesTo = (p, wanted) => until(`a balance of ${wanted}`, async () => near(await balance(p), wanted), 15000);
+  test('what a call holds when it ends, or when the month does, and gives back later', async () => {
+    const [none, all, capped] = [await customer(), await customer(), await customer()];
+    await subscribed(none, 'basic');
+    await subscribed(all, 'keeper');
+    await subscribed(capped, 'pro');
+    const released = await Promise.all([holding(none, 10, 9000), holding(all, 20, 9000), holding(capped, 40, 9000)]);
+    await operator.post(`/api/admin/subscriptions/${(await subscription(all)).id}/cancel`, { now: true });
+    await clock(MONTH);
+    assert.ok(near(await balance(none), 30) && near(await balance(all), 20) && near(await balance(capped), 115), 'what is held stays good for its call');
+    for (const done of released) await done();
+    await comesTo(none, 20);
+    await comesTo(all, 0);
+    await comesTo(capped, 75);
+    // Nothing of it counts as spent.
+    const first = (await payments(none)).at(-1).id;
+    const { payment_intent } = (await operator.get(`/api/admin/payments/${first}`)).json;
+    await stripe('POST', 'refunds', { payment_intent });
+    await settled();
+    assert.equal((await operator.get(`/api/admin/payments/${first}`)).json.owed, '0');
+    await until('nothing waits any more', async () => !(await operator.get('/api/admin/jobs?kind=stripe_rest&state=sleeping&limit=1')).json.data.length);
+  });
 });
 
 describe('tried', () => {

@@ -84,8 +84,11 @@ VALUES ($1, $2, $3, $4, $5, 0);
 -- name: PAYMENTS_LOTS
 SELECT lot_id, expired FROM stripe_lot WHERE payment_id = $1 ORDER BY n;
 
+-- It stays due as long as something is left in it.
 -- name: PAYMENTS_LOT_EXPIRED
-UPDATE stripe_lot SET expired = expired + $3, expires_us = 0 WHERE payment_id = $1 AND lot_id = $2;
+UPDATE stripe_lot SET expired = expired + $3,
+    expires_us = CASE WHEN $4 > 0 THEN expires_us ELSE 0 END
+WHERE payment_id = $1 AND lot_id = $2;
 
 -- name: PAYMENTS_LOTS_DUE
 SELECT payment_id, lot_id FROM stripe_lot WHERE expires_us > 0 AND expires_us <= $1
