@@ -270,7 +270,7 @@ bench-console: all
 	@$(PROGS) node bench/console.mjs
 
 # The suites named, built first as each needs it.
-SUITES ?= tidy tidy-test unit fuzz-replay scenarios clients browser torture
+SUITES ?= tidy tidy-test sqlgen-test unit fuzz-replay scenarios clients browser torture
 suites: all $(BUILD)/httpd $(UNITS) $(REPLAYS) $(if $(filter torture,$(SUITES)),$(if $(wildcard tests/torture/run),faults))
 	@$(RUN_TESTS) $(SUITES)
 

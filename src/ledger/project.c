@@ -61,19 +61,31 @@ enum err ledger_put_rows(struct ledger *l, struct store_conn *conn)
     return e;
 }
 
+static enum err put_outcome(struct ledger *l, struct store_conn *conn, const struct hold *h)
+{
+    const struct ledger_projector *p = &l->projector;
+    enum err e = model_hold_moves(h, put_move, conn);
+    if (e != OK || p->outcome == NULL)
+        return e;
+    struct ledger_outcome o = model_outcome(h);
+    return p->outcome(p->arg, conn, &o);
+}
+
+/* Their holds go behind the lines of all of them, which are put by the hundred: each hold between
+ * two lines would write those before it one by one. */
 static enum err put_ended(struct ledger *l, struct store_conn *conn, const struct hold *ended)
 {
     const struct ledger_projector *p = &l->projector;
     for (const struct hold *h = ended; h != NULL; h = h->next) {
-        enum err e = model_hold_moves(h, put_move, conn);
-        if (e == OK && p->outcome != NULL) {
-            struct ledger_outcome o = model_outcome(h);
-            e = p->outcome(p->arg, conn, &o);
-        }
+        enum err e = put_outcome(l, conn, h);
         if (e != OK)
             return e;
-        if (h->in_table)
-            store_put(conn, SQL_LEDGER_HOLD_DROP, "b", id_bytes(&h->call));
+        store_breathe(conn);
+    }
+    for (const struct hold *h = ended; h != NULL; h = h->next) {
+        if (!h->in_table)
+            continue;
+        store_put(conn, SQL_LEDGER_HOLD_DROP, "b", id_bytes(&h->call));
         store_breathe(conn);
     }
     return ended != NULL && p->flush != NULL ? p->flush(p->arg, conn) : OK;

@@ -95,7 +95,8 @@ struct store_engine {
                       unsigned n, struct store_query **ret_query);
     enum err (*run)(struct store_conn *conn, unsigned sql, const struct store_param *params,
                     unsigned n, int64_t *ret_changed);
-    /* Without waiting where the engine can; the outcome comes at the latest with the commit. */
+    /* Without waiting where the engine can; the outcome comes at the latest with the commit. What
+     * was put is there for all that follows but other puts. */
     enum err (*put)(struct store_conn *conn, unsigned sql, const struct store_param *params,
                     unsigned n);
     enum err (*step)(struct store_query *q);

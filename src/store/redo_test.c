@@ -22,8 +22,8 @@
 enum { ADD, SUM, STATEMENTS };
 
 static const struct sql_statement statements[STATEMENTS] = {
-    [ADD] = {"T_ADD", 1, "INSERT INTO t (seq) VALUES (?1)", ""},
-    [SUM] = {"T_SUM", 0, "SELECT count(*), coalesce(max(seq), 0) FROM t", ""},
+    [ADD] = {"T_ADD", 1, "INSERT INTO t (seq) VALUES (?1)", "", 0, NULL},
+    [SUM] = {"T_SUM", 0, "SELECT count(*), coalesce(max(seq), 0) FROM t", "", 0, NULL},
 };
 static enum sql_id ids[STATEMENTS];
 

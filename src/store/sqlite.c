@@ -3,9 +3,14 @@
  * A commit is one append to the WAL and one fdatasync; a soft one has no fdatasync, since the
  * redo log has what it holds. The WAL is written over in place as long as checkpoints keep up.
  * They run on the keeper's thread, which also makes durable what was committed softly, so that
- * the redo log gets its room back. */
+ * the redo log gets its room back.
+ *
+ * A statement costs about as much as the row that it writes. So rows that are put by the hundred
+ * are copied (rows.h) and written several at once; what is left over goes in front of whatever else
+ * is asked of the connection, one by one. */
 #include "store/engine.h"
 #include "store/redo.h"
+#include "store/rows.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -13,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -41,6 +47,10 @@ struct sqlite_query {
     struct store_query base;
     sqlite3_stmt *stmt;
     bool ended; /* SQLite would begin anew */
+    /* Of a statement that is put by the hundred, from its first put on. */
+    sqlite3_stmt *many;
+    struct store_rows *rows;
+    struct sqlite_query *next; /* whose first row came behind ours */
 };
 
 enum word { BEGIN_WRITE, BEGIN_READ, COMMIT, ROLLBACK, MARK, MARK_KEEP, MARK_BACK, WORD__COUNT };
@@ -56,6 +66,7 @@ struct sqlite_conn {
     int64_t busy_since_us;
     sqlite3_stmt *word[WORD__COUNT];
     struct sqlite_query queries[STORE_SQL_MAX];
+    struct sqlite_query *waiting; /* those that have rows, by their first */
 };
 
 struct sqlite_state {
@@ -121,6 +132,172 @@ static enum err failed(struct sqlite_conn *c, int rc, const char *what)
     return e;
 }
 
+/* ---------------------------------------------------------------- running statements */
+
+static enum err bind(struct sqlite_conn *c, sqlite3_stmt *stmt, const char *name,
+                     const struct store_param *params, unsigned n, sqlite3_destructor_type lives)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct store_param *p = &params[i];
+        int rc = SQLITE_OK, at = (int)i + 1;
+        if (p->null)
+            rc = sqlite3_bind_null(stmt, at);
+        else if (p->kind == STORE_INT)
+            rc = sqlite3_bind_int64(stmt, at, p->i);
+        else if (p->kind == STORE_TEXT)
+            rc = sqlite3_bind_text64(stmt, at, p->s.p, p->s.n, lives, SQLITE_UTF8);
+        else
+            rc = sqlite3_bind_blob64(stmt, at, p->s.p, p->s.n, lives);
+        if (rc != SQLITE_OK)
+            return failed(c, rc, name);
+    }
+    return OK;
+}
+
+static enum err prepare_text(struct sqlite_conn *c, const char *name, const char *text,
+                             unsigned params, sqlite3_stmt **ret_stmt)
+{
+    int rc = sqlite3_prepare_v3(c->db, text, -1, SQLITE_PREPARE_PERSISTENT, ret_stmt, NULL);
+    if (rc != SQLITE_OK)
+        return failed(c, rc, name);
+    must(sqlite3_bind_parameter_count(*ret_stmt) == (int)params);
+    return OK;
+}
+
+static enum err prepare(struct sqlite_conn *c, unsigned sql, struct sqlite_query **ret_query)
+{
+    struct sqlite_query *q = &c->queries[sql];
+    must(!q->base.open);
+    if (q->stmt == NULL) {
+        const struct sql_statement *s = store_statement(sql);
+        enum err e = prepare_text(c, s->name, s->sqlite, s->params, &q->stmt);
+        if (e != OK)
+            return e;
+        q->base.conn = &c->base;
+        q->base.sql = sql;
+    }
+    *ret_query = q;
+    return OK;
+}
+
+static enum err step_to_end(struct sqlite_conn *c, sqlite3_stmt *stmt, const char *name)
+{
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW)
+        rc = sqlite3_step(stmt);
+    return rc == SQLITE_DONE ? OK : failed(c, rc, name);
+}
+
+static void rest(struct sqlite_query *q)
+{
+    sqlite3_reset(q->stmt);
+    sqlite3_clear_bindings(q->stmt);
+}
+
+static enum err run_now(struct sqlite_conn *c, unsigned sql, const struct store_param *params,
+                        unsigned n)
+{
+    const char *name = store_statement(sql)->name;
+    struct sqlite_query *q = NULL;
+    enum err e = prepare(c, sql, &q);
+    if (e != OK)
+        return e;
+    e = bind(c, q->stmt, name, params, n, SQLITE_STATIC);
+    if (e == OK)
+        e = step_to_end(c, q->stmt, name);
+    rest(q);
+    return e;
+}
+
+/* ---------------------------------------------------------------- rows by the hundred */
+
+static void no_longer_waits(struct sqlite_conn *c, struct sqlite_query *q)
+{
+    struct sqlite_query **at = &c->waiting;
+    while (*at != q)
+        at = &(*at)->next;
+    *at = q->next;
+    q->next = NULL;
+    store_rows_clear(q->rows);
+}
+
+/* As many as one statement takes. Their bytes are ours, so the bindings may stay. */
+static enum err write_many(struct sqlite_conn *c, struct sqlite_query *q)
+{
+    const struct sql_statement *s = store_statement(q->base.sql);
+    unsigned n = s->params * s->rows;
+    enum err e = OK;
+    if (q->many == NULL)
+        e = prepare_text(c, s->name, s->many_rows, n, &q->many);
+    if (e == OK)
+        e = bind(c, q->many, s->name, q->rows->values, n, SQLITE_STATIC);
+    if (e == OK)
+        e = step_to_end(c, q->many, s->name);
+    sqlite3_reset(q->many);
+    no_longer_waits(c, q);
+    return e;
+}
+
+/* What is left over, before anything that could see it or end the transaction. What fails fails the
+ * transaction, whatever it was written in front of. */
+static enum err write_waiting(struct sqlite_conn *c)
+{
+    enum err e = c->waiting != NULL ? c->base.broken : OK;
+    while (c->waiting != NULL && e == OK) {
+        struct sqlite_query *q = c->waiting;
+        const struct store_rows *rows = q->rows;
+        for (unsigned i = 0; i < rows->n && e == OK; i++)
+            e = run_now(c, q->base.sql, store_rows_at(rows, i), rows->params);
+        no_longer_waits(c, q);
+    }
+    if (e != OK)
+        c->base.broken = e;
+    return e;
+}
+
+static void drop_waiting(struct sqlite_conn *c)
+{
+    while (c->waiting != NULL)
+        no_longer_waits(c, c->waiting);
+}
+
+static enum err gather(struct sqlite_conn *c, struct sqlite_query *q,
+                       const struct store_param *params, unsigned n)
+{
+    if (!store_rows_add(q->rows, params, n)) {
+        enum err e = write_waiting(c);
+        if (e != OK)
+            return e;
+        if (!store_rows_add(q->rows, params, n))
+            return run_now(c, q->base.sql, params, n);
+    }
+    if (q->rows->n == 1) {
+        struct sqlite_query **at = &c->waiting;
+        while (*at != NULL)
+            at = &(*at)->next;
+        *at = q;
+    }
+    return q->rows->n == q->rows->most ? write_many(c, q) : OK;
+}
+
+static enum err sqlite_put(struct store_conn *conn, unsigned sql, const struct store_param *params,
+                           unsigned n)
+{
+    struct sqlite_conn *c = of(conn);
+    const struct sql_statement *s = store_statement(sql);
+    struct sqlite_query *q = NULL;
+    if (s->rows == 0) {
+        enum err e = write_waiting(c);
+        return e == OK ? run_now(c, sql, params, n) : e;
+    }
+    enum err e = prepare(c, sql, &q);
+    if (e != OK)
+        return e;
+    if (q->rows == NULL)
+        q->rows = store_rows_new(s);
+    return gather(c, q, params, n);
+}
+
 /* ---------------------------------------------------------------- transactions */
 
 static enum err say_word(struct sqlite_conn *c, enum word w)
@@ -139,6 +316,7 @@ static enum err say_word(struct sqlite_conn *c, enum word w)
 
 static enum err sqlite_begin(struct store_conn *conn)
 {
+    must(of(conn)->waiting == NULL);
     conn->broken = OK;
     conn->aborted = false;
     return say_word(of(conn), conn->role == STORE_WRITER ? BEGIN_WRITE : BEGIN_READ);
@@ -147,6 +325,7 @@ static enum err sqlite_begin(struct store_conn *conn)
 static void sqlite_rollback(struct store_conn *conn)
 {
     must(conn->queries == 0);
+    drop_waiting(of(conn));
     if (!sqlite3_get_autocommit(of(conn)->db) && say_word(of(conn), ROLLBACK) != OK &&
         !sqlite3_get_autocommit(of(conn)->db))
         store_die("a transaction cannot be rolled back: %s", conn->why);
@@ -157,7 +336,7 @@ static void sqlite_rollback(struct store_conn *conn)
 static enum err sqlite_commit(struct store_conn *conn)
 {
     must(conn->queries == 0);
-    enum err e = conn->broken;
+    enum err e = conn->broken != OK ? conn->broken : write_waiting(of(conn));
     if (e == OK) {
         store_fault_here(STORE_FAULT_COMMIT_BEFORE);
         e = say_word(of(conn), COMMIT);
@@ -171,16 +350,19 @@ static enum err sqlite_commit(struct store_conn *conn)
 
 static enum err sqlite_mark(struct store_conn *conn)
 {
-    return say_word(of(conn), MARK);
+    enum err e = write_waiting(of(conn));
+    return e == OK ? say_word(of(conn), MARK) : e;
 }
 
 static enum err sqlite_mark_keep(struct store_conn *conn)
 {
-    return say_word(of(conn), MARK_KEEP);
+    enum err e = write_waiting(of(conn));
+    return e == OK ? say_word(of(conn), MARK_KEEP) : e;
 }
 
 static enum err sqlite_mark_back(struct store_conn *conn)
 {
+    drop_waiting(of(conn));
     if (conn->aborted)
         return conn->broken != OK ? conn->broken : ERR_STORE;
     enum err e = say_word(of(conn), MARK_BACK);
@@ -190,10 +372,13 @@ static enum err sqlite_mark_back(struct store_conn *conn)
 static enum err sqlite_exec(struct store_conn *conn, const char *text)
 {
     struct sqlite_conn *c = of(conn);
+    enum err e = write_waiting(c);
+    if (e != OK)
+        return e;
     int rc = sqlite3_exec(c->db, text, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         return OK;
-    enum err e = failed(c, rc, "schema");
+    e = failed(c, rc, "schema");
     if (conn->role == STORE_WRITER && !sqlite3_get_autocommit(c->db))
         conn->broken = e;
     return e;
@@ -239,62 +424,20 @@ static enum err sqlite_has_table(struct store_conn *conn, const char *table, boo
 
 /* ---------------------------------------------------------------- queries */
 
-static enum err bind(struct sqlite_conn *c, struct sqlite_query *q,
-                     const struct store_param *params, unsigned n, sqlite3_destructor_type lives)
-{
-    must(q != NULL);
-    for (unsigned i = 0; i < n; i++) {
-        const struct store_param *p = &params[i];
-        int rc = SQLITE_OK, at = (int)i + 1;
-        if (p->null)
-            rc = sqlite3_bind_null(q->stmt, at);
-        else if (p->kind == STORE_INT)
-            rc = sqlite3_bind_int64(q->stmt, at, p->i);
-        else if (p->kind == STORE_TEXT)
-            rc = sqlite3_bind_text64(q->stmt, at, p->s.p, p->s.n, lives, SQLITE_UTF8);
-        else
-            rc = sqlite3_bind_blob64(q->stmt, at, p->s.p, p->s.n, lives);
-        if (rc != SQLITE_OK)
-            return failed(c, rc, store_statement(q->base.sql)->name);
-    }
-    return OK;
-}
-
-static enum err prepare(struct sqlite_conn *c, unsigned sql, struct sqlite_query **ret_query)
-{
-    struct sqlite_query *q = &c->queries[sql];
-    must(!q->base.open);
-    if (q->stmt == NULL) {
-        const struct sql_statement *s = store_statement(sql);
-        int rc = sqlite3_prepare_v3(c->db, s->sqlite, -1, SQLITE_PREPARE_PERSISTENT, &q->stmt,
-                                    NULL);
-        if (rc != SQLITE_OK)
-            return failed(c, rc, s->name);
-        must(sqlite3_bind_parameter_count(q->stmt) == (int)s->params);
-        q->base.conn = &c->base;
-        q->base.sql = sql;
-    }
-    *ret_query = q;
-    return OK;
-}
-
-static void rest(struct sqlite_query *q)
-{
-    sqlite3_reset(q->stmt);
-    sqlite3_clear_bindings(q->stmt);
-}
-
 static enum err sqlite_start(struct store_conn *conn, unsigned sql,
                              const struct store_param *params, unsigned n,
                              struct store_query **ret_query)
 {
+    struct sqlite_conn *c = of(conn);
     struct sqlite_query *q = NULL;
-    enum err e = prepare(of(conn), sql, &q);
+    enum err e = write_waiting(c);
     if (e == OK)
-        e = bind(of(conn), q, params, n, SQLITE_TRANSIENT);
+        e = prepare(c, sql, &q);
     if (e != OK)
         return e;
-    must(q != NULL);
+    e = bind(c, q->stmt, store_statement(sql)->name, params, n, SQLITE_TRANSIENT);
+    if (e != OK)
+        return e;
     q->base.open = true;
     q->ended = false;
     *ret_query = &q->base;
@@ -324,28 +467,12 @@ static enum err sqlite_run(struct store_conn *conn, unsigned sql, const struct s
                            unsigned n, int64_t *ret_changed)
 {
     struct sqlite_conn *c = of(conn);
-    struct sqlite_query *q = NULL;
-    enum err e = prepare(c, sql, &q);
+    enum err e = write_waiting(c);
     if (e == OK)
-        e = bind(c, q, params, n, SQLITE_STATIC);
-    if (e != OK)
-        return e;
-    int rc = SQLITE_ROW;
-    while (rc == SQLITE_ROW)
-        rc = sqlite3_step(q->stmt);
-    if (rc == SQLITE_DONE)
+        e = run_now(c, sql, params, n);
+    if (e == OK)
         *ret_changed = sqlite3_changes64(c->db);
-    else
-        e = failed(c, rc, store_statement(sql)->name);
-    rest(q);
     return e;
-}
-
-static enum err sqlite_put(struct store_conn *conn, unsigned sql, const struct store_param *params,
-                           unsigned n)
-{
-    int64_t changed = 0;
-    return sqlite_run(conn, sql, params, n, &changed);
 }
 
 static sqlite3_stmt *stmt_of(const struct store_query *q)
@@ -469,8 +596,11 @@ static void sqlite_disconnect(struct store_conn *conn)
     struct sqlite_conn *c = of(conn);
     for (size_t i = 0; i < WORD__COUNT; i++)
         sqlite3_finalize(c->word[i]);
-    for (size_t i = 0; i < STORE_SQL_MAX; i++)
+    for (size_t i = 0; i < STORE_SQL_MAX; i++) {
         sqlite3_finalize(c->queries[i].stmt);
+        sqlite3_finalize(c->queries[i].many);
+        store_rows_free(&c->queries[i].rows);
+    }
     must(sqlite3_close(c->db) == SQLITE_OK);
     mem_free(conn->ends);
     mem_free(c);
@@ -609,8 +739,16 @@ static enum err attach_in(struct store *store, struct sqlite_state *st, char why
     return store_redo_open(path, &store->redo, why);
 }
 
+/* Nobody reads how much memory SQLite has in use; counting it is a mutex around each allocation. */
+static void do_not_count(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum err sqlite_attach(struct store *store, char why[STORE_WHY_MAX])
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, do_not_count);
     struct sqlite_state *st = mem_zalloc(sizeof(*st));
     store->engine_state = st;
     st->path = mem_dup(store->url + strlen("sqlite:"), strlen(store->url) - strlen("sqlite:"));

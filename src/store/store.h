@@ -77,7 +77,10 @@ MUST enum err store_run(struct store_conn *conn, enum sql_id sql, int64_t *ret_c
                         const char *types, ...);
 /* In a write transaction, for rows by the hundred: like store_run, but nobody waits for the outcome
  * of this one (PostgreSQL gets them in a pipeline). What fails makes the later calls and the commit
- * fail. */
+ * fail. Statements that say "-- rows:" are kept, as copies, until SQLite gets several rows at once,
+ * or anything else is asked, which finds them written. Rows of one such statement are written in
+ * the order of their puts; between two such statements there is no order, so neither may need the
+ * other's rows (no foreign key between their tables). */
 void store_put(struct store_conn *conn, enum sql_id sql, const char *types, ...);
 /* Words about the last error of this connection, for the operator. */
 const char *store_why(const struct store_conn *conn);

@@ -23,20 +23,21 @@ enum { ADD, GET, ALL, SUM, TYPES, LIST_FROM, CHILD, BAD_TYPE, COUNT_DOWN, STATEM
 
 static const struct sql_statement statements[STATEMENTS] = {
     [ADD] = {"T_ADD", 3, "INSERT INTO t (id, n, b) VALUES (?1, ?2, ?3)",
-             "INSERT INTO t (id, n, b) VALUES ($1, $2, $3)"},
-    [GET] = {"T_GET", 1, "SELECT n, b FROM t WHERE id = ?1", "SELECT n, b FROM t WHERE id = $1"},
-    [ALL] = {"T_ALL", 0, "SELECT id, n, b FROM t ORDER BY id",
-             "SELECT id, n, b FROM t ORDER BY id"},
+             "INSERT INTO t (id, n, b) VALUES ($1, $2, $3)", 0, NULL},
+    [GET] = {"T_GET", 1, "SELECT n, b FROM t WHERE id = ?1", "SELECT n, b FROM t WHERE id = $1", 0,
+             NULL},
+    [ALL] = {"T_ALL", 0, "SELECT id, n, b FROM t ORDER BY id", "SELECT id, n, b FROM t ORDER BY id",
+             0, NULL},
     [SUM] = {"T_SUM", 0, "SELECT count(*), CAST(coalesce(sum(n), 0) AS bigint) FROM t",
-             "SELECT count(*), CAST(coalesce(sum(n), 0) AS bigint) FROM t"},
+             "SELECT count(*), CAST(coalesce(sum(n), 0) AS bigint) FROM t", 0, NULL},
     [TYPES] = {"T_TYPES", 4, "SELECT CAST(?1 AS bigint), CAST(?2 AS text), ?3, ?4",
-               "SELECT CAST($1 AS bigint), CAST($2 AS text), $3, $4"},
+               "SELECT CAST($1 AS bigint), CAST($2 AS text), $3, $4", 0, NULL},
     [LIST_FROM] = {"T_LIST_FROM", 2, "SELECT id, n FROM t WHERE n >= ?1 ORDER BY n LIMIT ?2",
-                   "SELECT id, n FROM t WHERE n >= $1 ORDER BY n LIMIT $2"},
+                   "SELECT id, n FROM t WHERE n >= $1 ORDER BY n LIMIT $2", 0, NULL},
     [CHILD] = {"T_CHILD", 1, "INSERT INTO child (parent) VALUES (?1)",
-               "INSERT INTO child (parent) VALUES ($1)"},
-    [BAD_TYPE] = {"T_BAD_TYPE", 0, "SELECT 1", "SELECT 1.5::numeric"},
-    [COUNT_DOWN] = {"T_COUNT_DOWN", 0, "UPDATE t SET n = n - 1", "UPDATE t SET n = n - 1"},
+               "INSERT INTO child (parent) VALUES ($1)", 0, NULL},
+    [BAD_TYPE] = {"T_BAD_TYPE", 0, "SELECT 1", "SELECT 1.5::numeric", 0, NULL},
+    [COUNT_DOWN] = {"T_COUNT_DOWN", 0, "UPDATE t SET n = n - 1", "UPDATE t SET n = n - 1", 0, NULL},
 };
 
 static enum sql_id ids[STATEMENTS];

@@ -1,6 +1,7 @@
 -- Usage lines, their sums by hour, and what customers and operators read of them.
 
 -- name: USAGE_ADD
+-- rows: 8
 INSERT INTO usage (team, id, user_id, key_id, model, provider, status, basis, input_tokens,
     output_tokens, charge, cost, started_us, ended_us, unresolved, detail)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)

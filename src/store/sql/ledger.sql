@@ -70,6 +70,7 @@ SELECT call, wallet, cap1, cap2, amount, held_at, dispatched_at, attempts, check
 FROM ledger_hold;
 
 -- name: LEDGER_TRANSFER_ADD
+-- rows: 8
 INSERT INTO ledger_transfer (group_id, n, debit, credit, amount, reason, at, corrects)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (group_id, n) DO NOTHING;
