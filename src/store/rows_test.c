@@ -380,6 +380,15 @@ static enum err clash_then_ask(struct store_conn *conn, void *arg)
     return OK;
 }
 
+/* Schema changes have no other test of what failed before them. */
+static enum err clash_then_exec(struct store_conn *conn, void *arg)
+{
+    (void)put_clash(conn, arg);
+    assert_int_equal(conn->engine->exec(conn, "DELETE FROM line"), ERR_CONFLICT);
+    assert_int_equal(store_run(conn, ids[TWICE], NULL, ""), ERR_CONFLICT);
+    return OK;
+}
+
 static void test_a_conflict_fails_all(void **state)
 {
     struct store *store = store_of(state);
@@ -391,6 +400,8 @@ static void test_a_conflict_fails_all(void **state)
                              ERR_CONFLICT);
         }
     }
+    struct clash left_over = {3, 1};
+    assert_int_equal(store_write(store, clash_then_exec, &left_over), ERR_CONFLICT);
     assert_int_equal(sums(store, SUM).rows, 1);
     assert_int_equal(write_range(store, 1, MANY + 4), OK);
     assert_int_equal(sums(store, SUM).rows, MANY + 4);
