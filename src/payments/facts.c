@@ -39,7 +39,8 @@ static enum err settle_intent(struct fact *f, struct str intent)
 /* ---------------------------------------------------------------- checkout sessions */
 
 /* By the session, or, when its answer never reached us, by what we had it carry. */
-static enum err session_payment(struct fact *f, struct str session, struct payment *x)
+static enum err session_payment(struct fact *f, struct str session, struct str type,
+                                struct payment *x)
 {
     struct str id = stripe_text(f->arena, session, "id");
     struct str ours = stripe_text(f->arena, session, "client_reference_id");
@@ -49,6 +50,8 @@ static enum err session_payment(struct fact *f, struct str session, struct payme
     if (e != ERR_NOT_FOUND || !str_starts(ours, STR(PAYMENTS_ID)))
         return e;
     e = payments_get(f->conn, f->arena, ours, x);
+    if (e == OK && x->session.n != 0 && str_eq(type, STR("checkout.session.expired")))
+        return ERR_NOT_FOUND; /* a page that nobody was shown */
     if (e == OK && x->session.n != 0)
         return refuse(f, "%s was paid by another session", x->id);
     if (e == OK)
@@ -117,7 +120,7 @@ enum err fact_session(struct fact *f, struct str session, struct str type)
         return fact_plan_session(f, session, type);
     if (!str_eq(mode, STR("payment")))
         return ERR_NOT_FOUND;
-    enum err e = session_payment(f, session, &x);
+    enum err e = session_payment(f, session, type, &x);
     if (e != OK)
         return e;
     found(f, &x);

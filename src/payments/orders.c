@@ -250,6 +250,18 @@ void payment_page_form(struct payments *p, const char *customer, const char *wha
     stripe_form_i64(form, "expires_at", expires_us / US_PER_S);
 }
 
+enum err payment_page_post(struct payments *p, const char *what, const char *id, struct str form,
+                           struct stripe_answer *answer)
+{
+    char key[ID_TEXT_MAX + 80], hex[2 * CRYPTO_HASH_LEN + 1];
+    uint8_t hash[CRYPTO_HASH_LEN];
+    crypto_sha256(form, hash);
+    int n = snprintf(key, sizeof(key), "%s:%s:%.32s", what, id,
+                     crypto_hex(hash, sizeof(hash), hex).p);
+    return stripe_post(&p->options.stripe, "/v1/checkout/sessions", form, str_of(key, (size_t)n),
+                       answer);
+}
+
 static void session_form(struct payments *p, const struct payment *x, const char *customer,
                          struct buf *form)
 {
@@ -291,15 +303,12 @@ static enum err refused_in(struct store_conn *conn, void *arg)
 static enum err session_open(struct payments *p, struct arena *a, const struct payment *x,
                              const char *customer, struct stripe_answer *answer)
 {
-    char key[ID_TEXT_MAX + 32 + 128];
     struct buf form;
     struct opened o = {
         .p = p, .order = x->id, .customer = str_c(customer), .now_us = clock_wall_us()};
     buf_init(&form, STRIPE_FORM_MAX);
     session_form(p, x, customer, &form);
-    int n = snprintf(key, sizeof(key), "checkout:%s:%s", x->id, customer);
-    enum err e = stripe_post(&p->options.stripe, "/v1/checkout/sessions", buf_str(&form),
-                             str_of(key, (size_t)n), answer);
+    enum err e = payment_page_post(p, "checkout", x->id, buf_str(&form), answer);
     buf_fini(&form);
     if (e == OK) {
         o.session = stripe_text(a, answer->json, "id");

@@ -39,6 +39,11 @@ MUST enum err payment_put_in(struct payments *p, struct store_conn *conn, const 
 /* What every hosted page is told: whose it is (as metadata `what` too), and where it leads. */
 void payment_page_form(struct payments *p, const char *customer, const char *what, struct str id,
                        struct id team, int64_t expires_us, struct buf *form);
+/* Opens it. The same form again is the same page; another one is another page, whoever died before
+ * he knew of the first: Stripe refuses a key that comes with another form, and what the form says
+ * (the public URL, the tax) may be set otherwise meanwhile. The first was shown to nobody. */
+MUST enum err payment_page_post(struct payments *p, const char *what, const char *id,
+                                struct str form, struct stripe_answer *answer);
 /* The team's customer at Stripe, where there is one. NOT_FOUND. */
 MUST enum err payment_customer_known(struct payments *p, struct str team, char ret_customer[128]);
 

@@ -73,6 +73,8 @@ enum err fact_plan_session(struct fact *f, struct str session, struct str type)
     if (e != OK)
         return e;
     snprintf(f->payment, sizeof(f->payment), "%s", x.id);
+    if (str_eq(type, STR("checkout.session.expired")) && x.session.n != 0 && !str_eq(x.session, id))
+        return OK; /* a page that nobody was shown */
     if (str_eq(type, STR("checkout.session.expired")))
         return subscription_over_in(f->p, f->conn, str_c(x.id), f->now_us);
     if (stripe_id.n == 0)

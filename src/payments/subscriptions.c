@@ -445,10 +445,7 @@ static enum err page_open(struct payments *p, struct arena *a, const struct subs
     struct buf form;
     buf_init(&form, STRIPE_FORM_MAX);
     checkout_form(p, x, plan, customer, &form);
-    struct str key = arena_printf(a, "subscribe:%s:%s:%.*s", x->id, customer,
-                                  STR_ARG(str_upto(plan->price, 100)));
-    enum err e = stripe_post(&p->options.stripe, "/v1/checkout/sessions", buf_str(&form), key,
-                             answer);
+    enum err e = payment_page_post(p, "subscribe", x->id, buf_str(&form), answer);
     buf_fini(&form);
     if (e != OK)
         return e;

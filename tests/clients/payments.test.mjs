@@ -272,6 +272,31 @@ describe('Stripe down, slow, busy, broken', () => {
       await status(again.json, 'completed');
       assert.equal(await balance(), before + 6);
     });
+  test('died before it knew of the page, and is at another address since: the page leads there', async () => {
+    const headers = { 'idempotency-key': 'died' }, at = house.url;
+    await order('5'); // Stripe has the customer
+    await house.sandbox.stripe('settings', { fail_status: 500, fail_after: true, fail_times: 1 });
+    assert.equal((await owner.post('/api/billing/checkout', { amount: '7' }, { headers })).status, 503);
+    await house.halt('SIGKILL');
+    await house.serve();
+    await hook();
+    assert.notEqual(house.url, at);
+    const r = await owner.post('/api/billing/checkout', { amount: '7' }, { headers });
+    assert.equal(r.status, 201, r.text);
+    const before = await balance();
+    // The first page is Stripe's answer to the same again; it expires, and that is nobody's concern.
+    const of = asked.find((x) => x.path === '/v1/checkout/sessions' && x.body.includes(r.json.id));
+    const forgotten = await (await fetch(`${house.sandbox.url}/stripe${of.path}`, { method: 'POST', body: of.body, headers: { authorization: of.headers.authorization, 'idempotency-key': of.headers['idempotency-key'] } })).json();
+    assert.equal(forgotten.success_url, `${at}/billing?session_id={CHECKOUT_SESSION_ID}`);
+    assert.notEqual(forgotten.id, r.json.session_id);
+    await click({ session_id: forgotten.id }, 'close');
+    await until('the event', async () => (await operator.get('/api/admin/stripe-events?type=checkout.session.expired&state=ignored')).json.data.length);
+    assert.equal((await payment(r.json)).status, 'pending');
+    assert.equal(await click(r.json, 'pay'), `${house.url}/billing?session_id=${r.json.session_id}`);
+    await status(r.json, 'completed');
+    assert.equal(await balance(), before + 7);
+    assert.ok(!(await operator.get('/api/admin/health')).json.alerts.some((a) => a.code === 'events_refused'));
+  });
   test('a refund is tried again with the same key', async () => {
     const o = await bought('5'), before = await balance();
     await house.sandbox.stripe('settings', { fail_status: 500, fail_times: 1, fail_after: true });

@@ -201,6 +201,21 @@ describe('begun', () => {
     const r = await p.post('/api/billing/subscription', { plan: plans.basic }, { headers });
     assert.equal(r.status, 201, r.text);
   });
+  test('died before it knew of the page, and is at another address since: the page leads there', async () => {
+    const p = await customer(), at = house.url;
+    assert.equal((await p.post('/api/billing/checkout', { amount: '5' })).status, 201); // Stripe has the customer
+    await house.sandbox.stripe('settings', { fail_status: 500, fail_times: 1, fail_after: true });
+    assert.equal((await p.post('/api/billing/subscription', { plan: plans.basic })).status, 503);
+    await house.halt('SIGKILL');
+    await house.serve();
+    await house.sandbox.stripe('settings', { webhook: `${house.url}/api/stripe/webhook`, secret: STRIPE_SECRET });
+    assert.notEqual(house.url, at);
+    const o = await open(p, 'basic');
+    assert.match(await click(`checkout/${o.session_id}`, 'pay'), new RegExp(`^${house.url}/`));
+    await is(p, 'active', (x) => x.status === 'active');
+    await settled();
+    assert.equal(await balance(p), 20);
+  });
 });
 
 test('a price that Stripe has no longer is made again', async () => {
