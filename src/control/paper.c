@@ -14,8 +14,9 @@
 #define BOTTOM 84.0f
 #define COLUMN 78.0f
 #define GAP 8.0f
+#define LINE 14.0f
 #define COLUMNS_MAX 8
-#define TEXT_MAX_BYTES 400
+#define TEXT_MAX_BYTES 2400 /* an address of 600 letters */
 #define BOX "\xE2\x96\xA1" /* U+25A1 */
 
 struct paper {
@@ -148,14 +149,11 @@ static float write_at(struct paper *p, float x, const char *text, bool bold, flo
     return w;
 }
 
-/* What does not fit ends with an ellipsis. */
-static const char *fitting(struct paper *p, struct str s, bool bold, float size, float most)
+/* Behind the longest beginning that is not wider. */
+static const char *fits(struct paper *p, const char *text, bool bold, float size, float most)
 {
-    const char *text = printable(p, s), *end = text;
-    const char *dots = p->fonts.unicode ? "\xE2\x80\xA6" : "...";
-    if (write_at(p, 0, text, bold, size, false) <= most)
-        return text;
-    float w = write_at(p, 0, dots, bold, size, false);
+    const char *end = text;
+    float w = 0;
     for (const char *next = text; *next != '\0'; end = next) {
         char one[5] = "";
         if (p->fonts.unicode)
@@ -167,6 +165,17 @@ static const char *fitting(struct paper *p, struct str s, bool bold, float size,
         if (w > most)
             break;
     }
+    return end;
+}
+
+/* What does not fit ends with an ellipsis. */
+static const char *fitting(struct paper *p, struct str s, bool bold, float size, float most)
+{
+    const char *text = printable(p, s), *dots = p->fonts.unicode ? "\xE2\x80\xA6" : "...";
+    if (write_at(p, 0, text, bold, size, false) <= most)
+        return text;
+    most -= write_at(p, 0, dots, bold, size, false);
+    const char *end = fits(p, text, bold, size, most);
     struct str cut = arena_printf(&p->arena, "%.*s%s", (int)(end - text), text, dots);
     p->over = p->over || p->arena.over;
     return p->over ? "" : cut.p;
@@ -175,6 +184,25 @@ static const char *fitting(struct paper *p, struct str s, bool bold, float size,
 static void put(struct paper *p, float x, struct str s, bool bold, float size, float most)
 {
     (void)write_at(p, x, fitting(p, s, bold, size, most), bold, size, true);
+}
+
+/* On as many lines as it needs, broken at blanks where there are any. */
+static void put_whole(struct paper *p, float x, struct str s, bool bold, float size, float most)
+{
+    for (const char *text = printable(p, s), *rest = text; *text != '\0'; text = rest) {
+        const char *end = fits(p, text, bold, size, most), *blank = end;
+        if (end == text)
+            return; /* not one letter */
+        while (*end != '\0' && blank > text && *blank != ' ')
+            blank--;
+        rest = *end != '\0' && blank > text ? blank : end;
+        struct str line = arena_dup(&p->arena, str_of(text, (size_t)(rest - text)));
+        p->over = p->over || p->arena.over;
+        p->y -= LINE;
+        (void)write_at(p, x, line.p, bold, size, true);
+        while (*rest == ' ')
+            rest++;
+    }
 }
 
 static void put_right(struct paper *p, float x, struct str s, bool bold, float size, float most)
@@ -249,18 +277,17 @@ static struct str member(struct paper *p, struct str object, const char *name)
     return text_of(p, json_get(object, str_c(name)));
 }
 
-/* A column of lines; returns where it ends. */
-static float lines(struct paper *p, float x, const char *label, struct str list)
+/* Who sells or buys, whole; returns where it ends. */
+static float party(struct paper *p, float x, const char *label, struct str list)
 {
     float top = p->y;
     bool first = true;
     struct json_walk w = json_walk_of(list);
     ink(p, 0.45f);
     put(p, x, str_c(label), false, 8.5f, 220);
+    ink(p, 0.1f);
     while (json_next(&w)) {
-        p->y -= 14;
-        ink(p, 0.1f);
-        put(p, x, text_of(p, w.value), first, 9.5f, 220);
+        put_whole(p, x, text_of(p, w.value), first, 9.5f, 220);
         first = false;
     }
     float end = p->y;
@@ -292,8 +319,8 @@ static void head(struct paper *p, struct str document)
         put(p, LEFT + 100, value, false, 9, 380);
     }
     p->y -= 30;
-    float a = lines(p, LEFT, "From", json_get(document, STR("seller")));
-    float b = lines(p, LEFT + 250, "To", json_get(document, STR("buyer")));
+    float a = party(p, LEFT, "From", json_get(document, STR("seller")));
+    float b = party(p, LEFT + 250, "To", json_get(document, STR("buyer")));
     p->y = (a < b ? a : b) - 34;
 }
 

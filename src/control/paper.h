@@ -6,8 +6,9 @@
  * Memory: the caller's buffer.
  * Units: points, 1/72 inch.
  * Errors: LIMIT (too many pages, or the buffer's maximum), CORRUPT (libharu refused something).
- * Always: the same document is the same paper; what does not fit a column ends with an ellipsis;
- * letters that cannot be written are a box, and the paper says so.
+ * Always: the same document is the same paper; who sells and who buys stands there whole, what does
+ * not fit a table's column ends with an ellipsis; letters that cannot be written are a box, and the
+ * paper says so.
  *
  * The document: {"title","brand","color","facts":[["Issued","…"]],"seller":["…"],"buyer":["…"],
  * "sections":[{"heading","columns":["…"],"rows":[["…"]]}],"totals":[["Total","…"]],"note"}. The

@@ -261,6 +261,11 @@ describe('names on paper', () => {
     const { receipt_id } = await payment(await bought('5', p), p);
     assert.doesNotMatch(await paper(receipt_id, p), /□/);
     for (const line of lines) for (const [i, dark] of ink(join(house.dir, `${receipt_id}.pdf`), line).entries()) assert.ok(dark >= 12, `${line}[${i}]: ${dark}`);
+    // Long ones are whole, on as many lines as it takes.
+    const long = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft der k. u. k. Wien', words = long.slice(81);
+    assert.equal((await p.patch('/api/billing/details', { name: long, address: `${'株'.repeat(60)}\nWien` })).status, 200);
+    const whole = (await paper((await payment(await bought('5', p), p)).receipt_id, p)).split('\n').map((line) => line.slice(40).trim()).join('');
+    assert.ok(whole.includes(long.replaceAll(' ', '').slice(0, 80)) && whole.includes(words) && whole.includes('株'.repeat(60) + 'Wien'), whole);
     const told = () => house.child.log.split('\n').filter((line) => line.includes('"paper_letters"'));
     assert.equal(told().length, 0);
     assert.equal((await p.patch('/api/billing/details', { name: boxed[0], address: boxed.slice(1).join('\n') })).status, 200);
