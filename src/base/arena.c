@@ -98,6 +98,23 @@ struct str arena_dup(struct arena *a, struct str s)
     return str_of(p, s.n);
 }
 
+struct str arena_join(struct arena *a, const struct str *parts, size_t n)
+{
+    size_t bytes = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += parts[i].n;
+    char *p = arena_alloc(a, bytes + 1);
+    if (p == NULL)
+        return STR("");
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].n != 0)
+            memcpy(p + at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    p[bytes] = '\0';
+    return str_of(p, bytes);
+}
+
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
     /* Most texts fit into what is left of the chunk: one pass for them. */

@@ -1,6 +1,7 @@
 /* Sticky growing buffers and the JSON writer on top of them. */
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/lanes.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -115,13 +116,18 @@ static void json_escape(struct buf *b, unsigned char c)
     }
 }
 
+/* Bytes up to the first that needs care. */
+static size_t plain_bytes(struct str s)
+{
+    size_t i = lanes_special(s, 0);
+    const char *del = i != 0 ? memchr(s.p, 0x7F, i) : NULL;
+    return del != NULL ? (size_t)(del - s.p) : i;
+}
+
 /* Writes up to the next byte that needs care and returns how many it took. */
 static size_t json_plain(struct buf *b, struct str s)
 {
-    size_t i = 0;
-    while (i < s.n && (unsigned char)s.p[i] >= 0x20 && s.p[i] != '"' && s.p[i] != '\\' &&
-           (unsigned char)s.p[i] < 0x7F)
-        i++;
+    size_t i = plain_bytes(s);
     buf_add(b, str_upto(s, i));
     return i;
 }
@@ -140,37 +146,55 @@ void buf_html(struct buf *b, struct str s)
     }
 }
 
-void buf_json_str(struct buf *b, struct str s)
+/* What needs care, from the first such byte on. */
+static void json_careful(struct buf *b, struct str s)
 {
-    buf_byte(b, '"');
     while (s.n != 0) {
-        s = str_from(s, json_plain(b, s));
-        if (s.n == 0)
-            break;
         unsigned char c = (unsigned char)s.p[0];
+        size_t len = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
         if (c < 0x80) {
             json_escape(b, c);
             s = str_from(s, 1);
-            continue;
-        }
-        size_t len = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-        if (len <= s.n && str_is_utf8(str_upto(s, len))) {
+        } else if (len <= s.n && str_is_utf8(str_upto(s, len))) {
             buf_add(b, str_upto(s, len));
             s = str_from(s, len);
         } else {
             buf_add(b, STR("\xEF\xBF\xBD"));
             s = str_from(s, 1);
         }
+        s = str_from(s, json_plain(b, s));
     }
+}
+
+void buf_json_str(struct buf *b, struct str s)
+{
+    size_t plain = plain_bytes(s);
+    char *p = buf_reserve(b, plain + 2);
+    if (p == NULL)
+        return;
+    *p = '"';
+    if (plain != 0)
+        memcpy(p + 1, s.p, plain);
+    p[plain + 1] = '"';
+    b->n += plain + 2;
+    if (plain == s.n)
+        return;
+    b->n--; /* the quote comes later */
+    json_careful(b, str_from(s, plain));
     buf_byte(b, '"');
+}
+
+static bool needs_comma(const struct buf *b)
+{
+    if (b->n == 0)
+        return false;
+    char last = b->p[b->n - 1];
+    return last != '{' && last != '[' && last != ',' && last != ':';
 }
 
 void buf_json_comma(struct buf *b)
 {
-    if (b->n == 0)
-        return;
-    char last = b->p[b->n - 1];
-    if (last != '{' && last != '[' && last != ',' && last != ':')
+    if (needs_comma(b))
         buf_byte(b, ',');
 }
 
@@ -178,14 +202,15 @@ void buf_json_key(struct buf *b, const char *name)
 {
     /* Names are our own and need no escapes. */
     size_t n = strlen(name);
-    buf_json_comma(b);
-    char *p = buf_reserve(b, n + 3);
+    char *p = buf_reserve(b, n + 4);
     if (p == NULL)
         return;
-    p[0] = '"';
-    memcpy(p + 1, name, n);
-    memcpy(p + 1 + n, "\":", 2);
-    b->n += n + 3;
+    if (needs_comma(b))
+        *p++ = ',';
+    *p++ = '"';
+    memcpy(p, name, n);
+    memcpy(p + n, "\":", 2);
+    b->n = (size_t)(p + n + 2 - b->p);
 }
 
 void buf_json_member(struct buf *b, const char *name, struct str value)

@@ -73,19 +73,32 @@ static void put_digits(char *p, int64_t v, int n)
         p[i] = (char)('0' + v % 10);
 }
 
+/* Whole seconds; lines of a log come by the hundred within one. */
+static void put_second(int64_t wall_us, char text[20])
+{
+    static _Thread_local char last[20];
+    static _Thread_local int64_t last_s = INT64_MIN;
+    int64_t second = floor_div(wall_us, US_PER_S);
+    if (second != last_s) {
+        int64_t s = time_of_day(wall_us) / US_PER_S;
+        struct civil c = civil_of(floor_div(wall_us, US_PER_DAY));
+        memcpy(last, "0000-00-00T00:00:00.", 20);
+        put_digits(last, c.year % 10000, 4);
+        put_digits(last + 5, c.month, 2);
+        put_digits(last + 8, c.day, 2);
+        put_digits(last + 11, s / 3600, 2);
+        put_digits(last + 14, s / 60 % 60, 2);
+        put_digits(last + 17, s % 60, 2);
+        last_s = second;
+    }
+    memcpy(text, last, 20);
+}
+
 struct str clock_rfc3339(int64_t wall_us, char text[CLOCK_TEXT_MAX])
 {
-    int64_t days = floor_div(wall_us, US_PER_DAY);
-    int64_t ms = time_of_day(wall_us) / 1000;
-    struct civil c = civil_of(days);
-    memcpy(text, "0000-00-00T00:00:00.000Z", 25);
-    put_digits(text, c.year % 10000, 4);
-    put_digits(text + 5, c.month, 2);
-    put_digits(text + 8, c.day, 2);
-    put_digits(text + 11, ms / 3600000, 2);
-    put_digits(text + 14, ms / 60000 % 60, 2);
-    put_digits(text + 17, ms / 1000 % 60, 2);
-    put_digits(text + 20, ms % 1000, 3);
+    put_second(wall_us, text);
+    memcpy(text + 20, "000Z", 5);
+    put_digits(text + 20, time_of_day(wall_us) / 1000 % 1000, 3);
     return str_of(text, 24);
 }
 

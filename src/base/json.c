@@ -1,16 +1,16 @@
 /* The strict pass and the walk. */
 #include "base/json.h"
-
-#include <endian.h>
+#include "base/lanes.h"
 
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-static size_t skip_space(struct str t, size_t i)
+static inline size_t skip_space(struct str t, size_t i)
 {
-    while (i < t.n && is_space(t.p[i]))
+    /* Most text has none: one comparison says so. */
+    while (i < t.n && UNLIKELY((unsigned char)t.p[i] <= ' ') && is_space(t.p[i]))
         i++;
     return i;
 }
@@ -29,8 +29,12 @@ static bool is_hex(char c)
  * `t.n + 1` with *bad set to the offence. */
 struct scan {
     struct str t;
-    size_t bad;
+    size_t bad, escapes, key_end;
     bool failed;
+    /* Of the members of the outermost object, when somebody asks for them. */
+    bool in_member;
+    struct json_index *index;
+    size_t base; /* where that object begins */
 };
 
 static size_t fail(struct scan *s, size_t at)
@@ -44,6 +48,7 @@ static size_t fail(struct scan *s, size_t at)
 
 static size_t scan_escape(struct scan *s, size_t i)
 {
+    s->escapes++;
     if (i + 1 >= s->t.n)
         return fail(s, s->t.n);
     char c = s->t.p[i + 1];
@@ -70,49 +75,11 @@ static size_t bad_utf8(struct str t, size_t i, size_t end)
     return i;
 }
 
-/* Text is looked through eight bytes at a time. These mark, by its high bit, the first byte of a
- * word that is looked for; marks behind it may be false. (The usual test for a zero byte, after
- * what is looked for has been xored out.) */
-#define ONES 0x0101010101010101u
-#define HIGHS 0x8080808080808080u
-
-static uint64_t mark(uint64_t w, char c)
-{
-    w ^= ONES * (unsigned char)c;
-    return (w - ONES) & ~w & HIGHS;
-}
-
-/* A quote or a backslash. */
-static uint64_t mark_quote(uint64_t w)
-{
-    return mark(w, '"') | mark(w, '\\');
-}
-
-/* What ends a run of plain text: those, a control byte, and a byte that is not ASCII. */
-static uint64_t mark_special(uint64_t w)
-{
-    return mark_quote(w) | (((w - ONES * 0x20) | w) & HIGHS);
-}
-
-static inline size_t find_mark(struct str t, size_t i, uint64_t (*marks)(uint64_t w))
-{
-    uint64_t w, hit;
-    for (; i + sizeof(w) <= t.n; i += sizeof(w)) {
-        memcpy(&w, t.p + i, sizeof(w));
-        if ((hit = marks(le64toh(w))) != 0)
-            return i + (size_t)__builtin_ctzll(hit) / 8;
-    }
-    /* The last bytes, one by one; `A` is never marked. */
-    for (; i < t.n && marks(ONES * 'A' ^ (uint64_t)(unsigned char)(t.p[i] ^ 'A')) == 0; i++)
-        ;
-    return i;
-}
-
 static size_t scan_string(struct scan *s, size_t i)
 {
     size_t start = ++i;
     bool high = false;
-    while ((i = find_mark(s->t, i, mark_special)) < s->t.n) {
+    while ((i = lanes_special(s->t, i)) < s->t.n) {
         unsigned char c = (unsigned char)s->t.p[i];
         if (c == '"') {
             if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
@@ -189,7 +156,8 @@ static size_t scan_key(struct scan *s, size_t i)
 {
     if (i >= s->t.n || s->t.p[i] != '"')
         return fail(s, i < s->t.n ? i : s->t.n);
-    i = skip_space(s->t, scan_string(s, i));
+    s->key_end = scan_string(s, i);
+    i = skip_space(s->t, s->key_end);
     if (s->failed)
         return i;
     if (i >= s->t.n || s->t.p[i] != ':')
@@ -197,11 +165,36 @@ static size_t scan_key(struct scan *s, size_t i)
     return skip_space(s->t, i + 1);
 }
 
+/* A key, and a note of where it stands when it is one of the outermost object's. */
+static size_t scan_member(struct scan *s, size_t i, int depth)
+{
+    size_t at = i, escapes = s->escapes;
+    struct json_index *index = s->index;
+    i = scan_key(s, i);
+    if (depth != 1 || index == NULL || index->n == JSON_INDEX_MAX || s->failed)
+        return i;
+    index->member[index->n] = (struct json_place){.at = (uint32_t)(at - s->base),
+                                                  .key_n = (uint32_t)(s->key_end - at - 2),
+                                                  .value_at = (uint32_t)(i - s->base),
+                                                  .escaped = s->escapes != escapes};
+    s->in_member = true;
+    return i;
+}
+
+static void member_ends(struct scan *s, size_t i)
+{
+    struct json_place *m = &s->index->member[s->index->n++];
+    m->value_n = (uint32_t)(i - s->base) - m->value_at;
+    s->in_member = false;
+}
+
 /* Behind a value: closes what ends, and stands at the next value; true when all is closed. */
 static bool scan_after(struct scan *s, size_t *at, char *stack, int *depth)
 {
     size_t i = *at;
     for (;;) {
+        if (*depth == 1 && s->in_member)
+            member_ends(s, i);
         i = skip_space(s->t, i);
         if (*depth == 0) {
             *at = i;
@@ -218,7 +211,7 @@ static bool scan_after(struct scan *s, size_t *at, char *stack, int *depth)
         else
             i = skip_space(s->t, i + 1);
         if (!s->failed && open == '{')
-            i = scan_key(s, i);
+            i = scan_member(s, i, *depth);
         *at = i;
         return s->failed;
     }
@@ -226,10 +219,17 @@ static bool scan_after(struct scan *s, size_t *at, char *stack, int *depth)
 
 enum err json_check(struct str text, size_t *ret_offset)
 {
-    struct scan s = {.t = text};
+    return json_check_index(text, NULL, ret_offset);
+}
+
+enum err json_check_index(struct str text, struct json_index *index, size_t *ret_offset)
+{
     char stack[JSON_DEPTH_MAX];
     int depth = 0;
     size_t i = skip_space(text, 0);
+    struct scan s = {.t = text, .base = i, .index = text.n <= UINT32_MAX ? index : NULL};
+    if (index != NULL)
+        index->n = 0;
     for (;;) {
         if (i >= text.n) {
             fail(&s, text.n);
@@ -245,7 +245,7 @@ enum err json_check(struct str text, size_t *ret_offset)
             i = skip_space(text, i + 1);
             bool empty = i < text.n && text.p[i] == (c == '{' ? '}' : ']');
             if (!empty) {
-                i = c == '{' ? scan_key(&s, i) : i;
+                i = c == '{' ? scan_member(&s, i, depth) : i;
                 if (s.failed)
                     break;
                 continue;
@@ -298,39 +298,53 @@ const char *json_type_name(enum json_type t)
 }
 
 /* Behind a string that starts at i (trusted text, still never past the end). */
-static size_t pass_string(struct str t, size_t i)
+static size_t pass_string(struct str t, size_t i, bool *escaped)
 {
-    for (i = find_mark(t, i + 1, mark_quote); i < t.n; i = find_mark(t, i + 2, mark_quote))
+    for (i = lanes_quote(t, i + 1); i < t.n; i = lanes_quote(t, i + 2)) {
         if (t.p[i] == '"')
             return i + 1;
+        *escaped = true;
+    }
+    return t.n;
+}
+
+/* What a byte is outside of strings. */
+enum { OTHER, QUOTE, OPENS, CLOSES, PARTS };
+static const uint8_t kind[256] = {
+    ['"'] = QUOTE, ['{'] = OPENS, ['['] = OPENS,  ['}'] = CLOSES, [']'] = CLOSES,
+    [','] = PARTS, [' '] = PARTS, ['\n'] = PARTS, ['\t'] = PARTS, ['\r'] = PARTS,
+};
+
+static size_t pass_container(struct str t, size_t i)
+{
+    size_t depth = 0;
+    bool escaped = false;
+    while (i < t.n) {
+        uint8_t k = kind[(unsigned char)t.p[i]];
+        if (k == QUOTE) {
+            i = pass_string(t, i, &escaped);
+            continue;
+        }
+        i++;
+        if (k == OPENS)
+            depth++;
+        else if (k == CLOSES && --depth == 0)
+            return i;
+    }
     return t.n;
 }
 
 static size_t pass_value(struct str t, size_t i)
 {
-    size_t depth = 0;
-    while (i < t.n) {
-        char c = t.p[i];
-        if (c == '"') {
-            i = pass_string(t, i);
-            if (depth == 0)
-                return i;
-        } else if (c == '{' || c == '[') {
-            depth++;
-            i++;
-        } else if (c == '}' || c == ']') {
-            if (depth == 0)
-                return i;
-            i++;
-            if (--depth == 0)
-                return i;
-        } else if (depth == 0 && (c == ',' || is_space(c))) {
-            return i;
-        } else {
-            i++;
-        }
-    }
-    return t.n;
+    bool escaped = false;
+    uint8_t k = i < t.n ? kind[(unsigned char)t.p[i]] : PARTS;
+    if (k == QUOTE)
+        return pass_string(t, i, &escaped);
+    if (k == OPENS)
+        return pass_container(t, i);
+    while (i < t.n && (k = kind[(unsigned char)t.p[i]]) != PARTS && k != CLOSES)
+        i++;
+    return i;
 }
 
 struct json_walk json_walk_of(struct str container)
@@ -339,6 +353,23 @@ struct json_walk json_walk_of(struct str container)
     struct json_walk w = {.text = container, .object = t == JSON_OBJECT};
     w.i = t == JSON_OBJECT || t == JSON_ARRAY ? 1 : container.n;
     return w;
+}
+
+struct json_walk json_walk_indexed(struct str object, const struct json_index *index)
+{
+    struct json_walk w = json_walk_of(object);
+    w.index = index;
+    return w;
+}
+
+static void take_place(struct json_walk *w, const struct json_place *m)
+{
+    w->at = m->at;
+    w->key = str_of(w->text.p + m->at + 1, m->key_n);
+    w->value = str_of(w->text.p + m->value_at, m->value_n);
+    w->escaped = m->escaped;
+    w->i = m->value_at + m->value_n;
+    w->turn++;
 }
 
 static bool next(struct json_walk *w)
@@ -353,7 +384,8 @@ static bool next(struct json_walk *w)
     if (w->object) {
         if (t.p[i] != '"')
             return false;
-        size_t end = pass_string(t, i);
+        w->escaped = false;
+        size_t end = pass_string(t, i, &w->escaped);
         if (end < i + 2)
             return false;
         w->key = str_of(t.p + i + 1, end - i - 2);
@@ -370,6 +402,10 @@ static bool next(struct json_walk *w)
 
 bool json_next(struct json_walk *w)
 {
+    if (w->index != NULL && w->turn < w->index->n) {
+        take_place(w, &w->index->member[w->turn]);
+        return true;
+    }
     if (next(w))
         return true;
     w->i = w->text.n; /* what has ended stays ended, in text that was not checked too */
@@ -453,7 +489,7 @@ struct str json_get(struct str object, struct str name)
     struct str found = STR("");
     struct json_walk w = json_walk_of(object);
     while (w.object && json_next(&w))
-        if (json_key_is(w.key, name))
+        if (json_is(&w, name))
             found = w.value;
     return found;
 }

@@ -191,6 +191,21 @@ static size_t walk(struct str text, bool checked, struct arena *a, int depth)
     return n;
 }
 
+/* A walk by the index says what a walk without it says. */
+static void walk_twice(struct str object, const struct json_index *index)
+{
+    struct json_walk plain = json_walk_of(object), quick = json_walk_indexed(object, index);
+    unsigned n = 0;
+    while (json_next(&plain)) {
+        must(json_next(&quick) && quick.at == plain.at && quick.escaped == plain.escaped);
+        must(quick.key.p == plain.key.p && quick.key.n == plain.key.n);
+        must(quick.value.p == plain.value.p && quick.value.n == plain.value.n);
+        n++;
+    }
+    must(!json_next(&quick));
+    must(index->n == (!plain.object ? 0 : n < JSON_INDEX_MAX ? n : JSON_INDEX_MAX));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = str_of((const char *)data, size);
@@ -199,6 +214,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool want = oracle_accepts(data, size);
     must((e == OK) == want);
     must(e == OK ? offset == SIZE_MAX : e == ERR_INVALID_JSON && offset <= size);
+    struct json_index index;
+    size_t other = SIZE_MAX;
+    must(json_check_index(text, &index, &other) == e && other == offset);
+    if (e == OK)
+        walk_twice(json_trim(text), &index);
     struct arena a;
     arena_init(&a, 1024, 1 << 20);
     while (size > 0 && (*data == ' ' || *data == '\n' || *data == '\t' || *data == '\r')) {

@@ -116,6 +116,34 @@ static void test_walk(void **state)
     assert_string_equal(json_type_name(JSON_NONE), "missing");
 }
 
+static void test_index(void **state)
+{
+    (void)state;
+    struct buf b;
+    size_t offset;
+    struct json_index index;
+    buf_init(&b, 1 << 16);
+    buf_add(&b, STR(" { \"a\" : [1,{\"b\":2}] ,\"\\u0062\":\"x\", \"c\":{} "));
+    for (int i = 0; i < JSON_INDEX_MAX; i++)
+        buf_printf(&b, ",\"n%d\":%d", i, i);
+    buf_add(&b, STR("} "));
+    assert_int_equal(json_check_index(buf_str(&b), &index, &offset), OK);
+    assert_int_equal(index.n, JSON_INDEX_MAX);
+    struct json_walk w = json_walk_indexed(json_trim(buf_str(&b)), &index);
+    assert_true(json_next(&w) && json_is(&w, STR("a")) && str_eq(w.value, STR("[1,{\"b\":2}]")));
+    assert_true(json_next(&w) && json_is(&w, STR("b")) && !json_is(&w, STR("c")));
+    assert_true(json_next(&w) && json_is(&w, STR("c")) && str_eq(w.value, STR("{}")));
+    int n = 0;
+    for (; json_next(&w); n++) /* goes on behind the last that is indexed */
+        assert_int_equal(w.value.n, n < 10 ? 1 : 2);
+    assert_int_equal(n, JSON_INDEX_MAX);
+    assert_int_equal(json_check_index(STR("[{\"a\":1}]"), &index, &offset), OK);
+    assert_int_equal(index.n, 0);
+    assert_int_equal(json_check_index(STR("{\"a\":1,}"), &index, &offset), ERR_INVALID_JSON);
+    assert_int_equal(offset, 7);
+    buf_fini(&b);
+}
+
 static void test_values(void **state)
 {
     (void)state;
@@ -164,6 +192,7 @@ static void test_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_check), cmocka_unit_test(test_depth),
-                                       cmocka_unit_test(test_walk), cmocka_unit_test(test_values)};
+                                       cmocka_unit_test(test_walk), cmocka_unit_test(test_index),
+                                       cmocka_unit_test(test_values)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,8 +57,11 @@ static inline struct str str_upto(struct str s, size_t n)
 }
 
 /* ASCII letters only; for header names and schemes. */
-bool str_eq_nocase(struct str a, struct str b);
 bool str_starts_nocase(struct str s, struct str prefix);
+static inline bool str_eq_nocase(struct str a, struct str b)
+{
+    return a.n == b.n && str_starts_nocase(a, b);
+}
 int str_cmp(struct str a, struct str b);
 /* Index of the byte, or SIZE_MAX. */
 size_t str_index(struct str s, char c);

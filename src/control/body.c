@@ -190,7 +190,7 @@ enum err control_object_read(struct str object, struct http_reply *reply,
     struct json_walk w = json_walk_of(object);
     while (json_next(&w)) {
         size_t i = 0;
-        while (i < n && !json_key_is(w.key, str_c(fields[i].name)))
+        while (i < n && !json_is(&w, str_c(fields[i].name)))
             i++;
         if (i == n)
             return unknown(w.key, fields, n, reply);

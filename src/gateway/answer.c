@@ -57,12 +57,12 @@ static struct str quoted(struct arena *out, struct str s)
 
 enum answer_member { A_ID, A_MODEL, A_PROVIDER, A_USAGE, A_ERROR, A_CHOICES, A_OTHER };
 
-static enum answer_member member_of(struct str key)
+static enum answer_member member_of(const struct json_walk *w)
 {
     static const struct str name[] = {{"id", 2},    {"model", 5}, {"provider", 8},
                                       {"usage", 5}, {"error", 5}, {"choices", 7}};
     for (int i = 0; i < A_OTHER; i++)
-        if (json_key_is(key, name[i]))
+        if (json_is(w, name[i]))
             return (enum answer_member)i;
     return A_OTHER;
 }
@@ -73,16 +73,16 @@ static void note_id(struct call *c, struct str value)
         call_note_upstream_id(c, str_of(value.p + 1, value.n - 2));
 }
 
-void answer_look(struct call *c, struct str object, bool drop_usage, struct arena *out,
-                 struct answer_view *v)
+void answer_look(struct call *c, struct str object, const struct json_index *index, bool drop_usage,
+                 struct arena *out, struct answer_view *v)
 {
     *v = (struct answer_view){.last_edit_at = 0};
     struct cutter cut = {.edits = &v->edits, .lead = SIZE_MAX};
     unsigned seen = 0, repeated = 0;
-    struct json_walk w = json_walk_of(object);
+    struct json_walk w = json_walk_indexed(object, index);
     while (json_next(&w)) {
         size_t value_at = (size_t)(w.value.p - object.p), end = value_at + w.value.n;
-        enum answer_member m = member_of(w.key);
+        enum answer_member m = member_of(&w);
         bool twice = m != A_OTHER && (seen & 1u << m) != 0; /* a repeated member goes */
         seen |= 1u << m;
         if (twice && ++repeated > REPEATED_MAX) {
@@ -120,24 +120,24 @@ static int64_t text_of(struct str message)
     int64_t n = 0;
     struct json_walk w = json_walk_of(message);
     while (json_next(&w)) {
-        bool text = json_key_is(w.key, STR("content")) || json_key_is(w.key, STR("reasoning")) ||
-                    json_key_is(w.key, STR("refusal")) || json_key_is(w.key, STR("tool_calls"));
+        bool text = json_is(&w, STR("content")) || json_is(&w, STR("reasoning")) ||
+                    json_is(&w, STR("refusal")) || json_is(&w, STR("tool_calls"));
         if (text && w.value.n > 2 && json_type_of(w.value) != JSON_NULL)
             n += (int64_t)w.value.n - 2;
     }
     return n;
 }
 
-int64_t answer_text_bytes(struct str object)
+int64_t answer_text_bytes(struct str choices)
 {
     int64_t n = 0;
-    struct json_walk w = json_walk_of(json_get(object, STR("choices")));
+    struct json_walk w = json_walk_of(choices);
     while (json_next(&w)) {
         struct json_walk m = json_walk_of(w.value);
         while (m.object && json_next(&m)) {
-            if (json_key_is(m.key, STR("message")) || json_key_is(m.key, STR("delta")))
+            if (json_is(&m, STR("message")) || json_is(&m, STR("delta")))
                 n += text_of(m.value);
-            else if (json_key_is(m.key, STR("text")) && m.value.n > 2)
+            else if (json_is(&m, STR("text")) && m.value.n > 2)
                 n += (int64_t)m.value.n - 2;
         }
     }

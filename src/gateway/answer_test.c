@@ -75,11 +75,12 @@ static void test_an_answer_that_repeats_itself(void **state)
 static void test_own_count(void **state)
 {
     (void)state;
-    assert_int_equal(answer_text_bytes(STR("{\"choices\":[{\"message\":{\"content\":\"12345\"}},"
-                                           "{\"delta\":{\"content\":\"123\"}},{\"text\":\"1\"}]}")),
+    assert_int_equal(answer_text_bytes(STR("[{\"message\":{\"content\":\"12345\"}},"
+                                           "{\"delta\":{\"content\":\"123\"}},{\"text\":\"1\"}]")),
                      9);
-    assert_int_equal(answer_text_bytes(STR("{\"choices\":[{\"message\":{\"content\":null}}]}")), 0);
+    assert_int_equal(answer_text_bytes(STR("[{\"message\":{\"content\":null}}]")), 0);
     assert_int_equal(answer_text_bytes(STR("{}")), 0);
+    assert_int_equal(answer_text_bytes(STR("")), 0);
 }
 
 static void read_as(const char *usage, int64_t in, int64_t out, int64_t cached, int64_t cost)

@@ -78,12 +78,17 @@ static void send_request(struct call *c)
     request_edits(c, &list);
     struct upstream_request rq = {
         .target = &w->target, .method = "POST", .timeouts = gl->g->o.timeouts};
-    rq.path = arena_printf(a, "%s%s", w->path_prefix, c->product->upstream);
-    rq.headers = arena_printf(a,
-                              "%.*sContent-Type: application/json\r\nAccept: %s\r\n"
-                              "User-Agent: tollgate\r\nX-Client-Request-Id: %s\r\n",
-                              STR_ARG(call_auth(c, a)),
-                              c->rq.stream ? "text/event-stream" : "application/json", c->id_text);
+    const struct str path[] = {str_c(w->path_prefix), str_c(c->product->upstream)};
+    const struct str lines[] = {
+        call_auth(c, a),
+        STR("Content-Type: application/json\r\nAccept: "),
+        c->rq.stream ? STR("text/event-stream") : STR("application/json"),
+        STR("\r\nUser-Agent: tollgate\r\nX-Client-Request-Id: "),
+        str_c(c->id_text),
+        STR("\r\n"),
+    };
+    rq.path = arena_join(a, path, sizeof(path) / sizeof(path[0]));
+    rq.headers = arena_join(a, lines, sizeof(lines) / sizeof(lines[0]));
     rq.pieces_n = edits_pieces(&list, c->rq.body, rq.pieces);
     if (a->over) {
         call_attempt_failed(

@@ -189,20 +189,21 @@ static bool event_look(struct call *c, struct str data)
 {
     struct arena *texts = &c->gl->texts;
     struct answer_view v;
+    struct json_index index;
     size_t offset;
     data = json_trim(data);
-    if (json_check(data, &offset) != OK || json_type_of(data) != JSON_OBJECT) {
+    if (json_check_index(data, &index, &offset) != OK || json_type_of(data) != JSON_OBJECT) {
         c->ans.failed = true;
         return false;
     }
     release_held_back(c);
     arena_reset(texts);
-    answer_look(c, data, !c->rq.include_usage, texts, &v);
+    answer_look(c, data, &index, !c->rq.include_usage, texts, &v);
     if (json_type_of(v.error) == JSON_OBJECT || v.broken) {
         c->ans.failed = true;
         return false;
     }
-    c->ans.output_bytes += answer_text_bytes(data);
+    c->ans.output_bytes += answer_text_bytes(v.choices);
     if (json_type_of(v.usage) == JSON_OBJECT) {
         usage_event(c, data, &v);
         return true;

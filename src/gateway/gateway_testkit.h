@@ -50,8 +50,11 @@ static inline bool gateway_testkit_look(struct gateway_testkit *k, struct str ob
                                         struct buf *out)
 {
     struct str pieces[2 * EDITS_MAX + 1];
+    struct json_index index;
+    size_t offset;
     arena_reset(&k->arena);
-    answer_look(&k->call, object, drop_usage, &k->arena, ret_view);
+    bool whole = json_check_index(object, &index, &offset) == OK;
+    answer_look(&k->call, object, whole ? &index : NULL, drop_usage, &k->arena, ret_view);
     if (ret_view->broken)
         return false;
     size_t n = edits_pieces(&ret_view->edits, object, pieces);

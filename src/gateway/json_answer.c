@@ -36,7 +36,7 @@ static void large_begin(struct call *c)
     call_keep_nothing(c);
     buf_init(&usage, TAIL_BYTES + 4096);
     arena_reset(texts);
-    answer_look(c, seen, false, texts, &v);
+    answer_look(c, seen, NULL, false, texts, &v);
     const struct edit *last = v.edits.n != 0 ? &v.edits.e[v.edits.n - 1] : NULL;
     if (last != NULL && last->at + last->n >= seen.n)
         v.edits.n--; /* its value may go on behind what has arrived */
@@ -186,7 +186,7 @@ static void large_tail(struct call *c, struct str tail, size_t at, struct str ob
     buf_init(&whole, 2 * TAIL_BYTES + 8192);
     buf_init(&usage, TAIL_BYTES + 4096);
     arena_reset(texts);
-    answer_look(c, object, false, texts, &v);
+    answer_look(c, object, NULL, false, texts, &v);
     usage_read(&c->ans, v.usage);
     usage_charge(c);
     if (json_type_of(v.usage) == JSON_OBJECT) {
@@ -236,20 +236,21 @@ static void not_an_answer(struct call *c, bool unknown)
 void answer_end(struct call *c)
 {
     struct answer_view *v = &c->view_of_answer;
+    struct json_index index;
     size_t offset;
     if (c->large) {
         large_end(c);
         return;
     }
     struct str text = json_trim(buf_str(&c->answer));
-    if (json_check(text, &offset) != OK || json_type_of(text) != JSON_OBJECT) {
+    if (json_check_index(text, &index, &offset) != OK || json_type_of(text) != JSON_OBJECT) {
         not_an_answer(c, true);
         return;
     }
     arena_reset(&c->gl->texts);
     /* The new values wait for the settlement in the exchange's arena, if there is anybody to get
      * them. */
-    answer_look(c, text, false, c->x != NULL ? http_arena(c->x) : &c->gl->texts, v);
+    answer_look(c, text, &index, false, c->x != NULL ? http_arena(c->x) : &c->gl->texts, v);
     if (v->broken) {
         not_an_answer(c, true);
         return;
@@ -260,7 +261,7 @@ void answer_end(struct call *c)
     }
     usage_read(&c->ans, v->usage);
     if (!c->ans.has_usage)
-        c->ans.output_bytes = answer_text_bytes(text);
+        c->ans.output_bytes = answer_text_bytes(v->choices);
     usage_charge(c);
     call_settle(c, answer_reply);
 }

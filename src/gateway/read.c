@@ -39,6 +39,7 @@ struct reading {
     unsigned seen;
     struct str message, param;
     int64_t best_of;
+    struct json_index *index; /* of the body */
 };
 
 static enum err wrong(struct reading *r, enum err e, const char *param, const char *what)
@@ -86,7 +87,7 @@ static enum err read_options(struct reading *r, const struct json_walk *w)
     rq->options_n = w->value.n;
     struct json_walk in = json_walk_of(w->value);
     while (json_next(&in)) {
-        if (!json_key_is(in.key, STR("include_usage")))
+        if (!json_is(&in, STR("include_usage")))
             continue;
         if (rq->include_n != 0)
             return wrong(r, ERR_INVALID_REQUEST, "stream_options.include_usage", "comes twice.");
@@ -142,26 +143,19 @@ static int64_t part_tokens(const struct gateway_options *o, struct str part)
     return 0;
 }
 
-/* Tokens of the parts that are not text; their bytes are taken from *bytes. */
-static int64_t media_tokens(const struct gateway_options *o, struct str messages, int64_t *bytes)
+/* A message's parts that are not text count by tokens instead of bytes. */
+static void count_media(struct call *c, struct str message)
 {
-    int64_t tokens = 0;
-    struct json_walk m = json_walk_of(messages);
-    while (json_next(&m)) {
-        struct str content = json_type_of(m.value) == JSON_OBJECT
-                                 ? json_get(m.value, STR("content"))
-                                 : STR("");
-        if (json_type_of(content) != JSON_ARRAY)
-            continue;
-        struct json_walk p = json_walk_of(content);
-        while (json_next(&p)) {
-            int64_t n = part_tokens(o, p.value);
-            if (n != 0)
-                *bytes -= (int64_t)p.value.n;
-            tokens += n;
-        }
+    struct str content = json_get(message, STR("content"));
+    struct json_walk p = json_walk_of(content);
+    if (json_type_of(content) != JSON_ARRAY)
+        return;
+    while (json_next(&p)) {
+        int64_t n = part_tokens(&c->gl->g->o, p.value);
+        if (n != 0)
+            c->rq.input_bytes -= (int64_t)p.value.n;
+        c->rq.input_estimate += n;
     }
-    return tokens;
 }
 
 static enum err read_input(struct reading *r, struct str value)
@@ -177,12 +171,12 @@ static enum err read_input(struct reading *r, struct str value)
     bool empty = t == JSON_ARRAY && !json_next(&w);
     if (empty)
         return wrong(r, ERR_INVALID_REQUEST, p->input, "must not be empty.");
-    for (bool more = p->id == PRODUCT_CHAT; more; more = json_next(&w))
+    for (bool more = p->id == PRODUCT_CHAT; more; more = json_next(&w)) {
         if (json_type_of(w.value) != JSON_OBJECT)
             return wrong(r, ERR_INVALID_REQUEST, p->input, "must hold objects with a role.");
+        count_media(c, w.value);
+    }
     c->rq.input_bytes += (int64_t)value.n;
-    if (p->id == PRODUCT_CHAT)
-        c->rq.input_estimate += media_tokens(&c->gl->g->o, value, &c->rq.input_bytes);
     return OK;
 }
 
@@ -233,18 +227,18 @@ static enum err read_member(struct reading *r, enum member m, const struct json_
     return OK;
 }
 
-static enum member member_of(const struct call *c, struct str raw_key)
+static enum member member_of(const struct call *c, const struct json_walk *w)
 {
     for (int m = 0; m < M__COUNT; m++)
-        if (json_key_is(raw_key, m == M_INPUT ? str_c(c->product->input) : member_name[m]))
+        if (json_is(w, m == M_INPUT ? str_c(c->product->input) : member_name[m]))
             return (enum member)m;
     return M__COUNT;
 }
 
-static bool is_refused(struct str raw_key, struct str *ret_name)
+static bool is_refused(const struct json_walk *w, struct str *ret_name)
 {
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-        if (json_key_is(raw_key, refused[i])) {
+        if (json_is(w, refused[i])) {
             *ret_name = refused[i];
             return true;
         }
@@ -253,12 +247,12 @@ static bool is_refused(struct str raw_key, struct str *ret_name)
 
 static enum err walk_members(struct reading *r)
 {
-    struct json_walk w = json_walk_of(r->c->rq.body);
+    struct json_walk w = json_walk_indexed(r->c->rq.body, r->index);
     while (json_next(&w)) {
-        enum member m = member_of(r->c, w.key);
+        enum member m = member_of(r->c, &w);
         struct str name;
         if (m == M__COUNT) {
-            if (is_refused(w.key, &name) && json_type_of(w.value) != JSON_NULL)
+            if (is_refused(&w, &name) && json_type_of(w.value) != JSON_NULL)
                 return wrong(r, ERR_UNSUPPORTED_PARAMETER, name.p, "is not supported here.");
             continue;
         }
@@ -282,7 +276,7 @@ static enum err open_body(struct reading *r, struct str body)
         r->message = STR("The request has no body; send a JSON object.");
         return ERR_INVALID_REQUEST;
     }
-    enum err e = json_check(body, &offset);
+    enum err e = json_check_index(body, r->index, &offset);
     if (e != OK) {
         r->message = arena_printf(r->a, "The body is not valid JSON: see byte %zu.", offset);
         return e;
@@ -325,7 +319,8 @@ static enum err check_whole(struct reading *r)
 enum err call_read(struct call *c, struct str body, struct arena *a, struct str *ret_message,
                    struct str *ret_param)
 {
-    struct reading r = {.c = c, .a = a, .message = STR(""), .param = STR("")};
+    struct json_index index;
+    struct reading r = {.c = c, .a = a, .index = &index, .message = STR(""), .param = STR("")};
     c->rq = (struct call_request){.n = 1};
     enum err e = open_body(&r, body);
     if (e == OK)

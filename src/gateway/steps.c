@@ -210,7 +210,7 @@ bool call_on_head(void *route_arg, struct http_exchange *x, const struct product
     struct call *c = call_new(gl, x, p);
     c->started_us = r->started_us;
     c->started_wall_us = loop_wall_us(gl->loop) - (loop_now_us(gl->loop) - r->started_us);
-    must(id_parse("req_", str_c(r->request_id), &c->id));
+    c->id = r->id;
     memcpy(c->id_text, r->request_id, strlen(r->request_id) + 1);
     http_exchange_set(x, &exchange_events, c);
     struct str key = call_key_text(http_request_of(x));

@@ -67,11 +67,11 @@ void call_client_gone(void *call);
 void call_client_drained(void *call);
 /* answer.c: what both kinds of answer have in common. */
 /* Walks an answer's (or event's) object: model, id and provider become the customer's; `usage` is
- * found, and removed when drop_usage. New texts come from `out`. */
-void answer_look(struct call *c, struct str object, bool drop_usage, struct arena *out,
-                 struct answer_view *ret_view);
+ * found, and removed when drop_usage. index: of its check, or NULL. New texts come from `out`. */
+void answer_look(struct call *c, struct str object, const struct json_index *index, bool drop_usage,
+                 struct arena *out, struct answer_view *ret_view);
 /* Bytes of text in an answer's or event's choices, for an own count. */
-int64_t answer_text_bytes(struct str object);
+int64_t answer_text_bytes(struct str choices);
 /* json_answer.c, stream.c */
 void answer_body(struct call *c, struct str bytes);
 void answer_end(struct call *c);

@@ -16,11 +16,11 @@ static void read_details(struct call_answer *a, struct str details, bool input)
         return;
     struct json_walk w = json_walk_of(details);
     while (json_next(&w)) {
-        if (input && json_key_is(w.key, STR("cached_tokens")))
+        if (input && json_is(&w, STR("cached_tokens")))
             read_count(w.value, &a->usage.cache_read);
-        else if (input && json_key_is(w.key, STR("cache_write_tokens")))
+        else if (input && json_is(&w, STR("cache_write_tokens")))
             read_count(w.value, &a->usage.cache_write);
-        else if (!input && json_key_is(w.key, STR("reasoning_tokens")))
+        else if (!input && json_is(&w, STR("reasoning_tokens")))
             read_count(w.value, &a->usage.reasoning);
     }
 }
@@ -44,21 +44,21 @@ void usage_read(struct call_answer *a, struct str usage)
     bool fee_there = false, byok = false;
     struct json_walk w = json_walk_of(usage);
     while (json_next(&w)) {
-        if (json_key_is(w.key, STR("prompt_tokens"))) {
+        if (json_is(&w, STR("prompt_tokens"))) {
             read_count(w.value, &a->usage.input);
             a->has_usage = true;
-        } else if (json_key_is(w.key, STR("completion_tokens"))) {
+        } else if (json_is(&w, STR("completion_tokens"))) {
             read_count(w.value, &a->usage.output);
             a->has_usage = true;
-        } else if (json_key_is(w.key, STR("prompt_tokens_details"))) {
+        } else if (json_is(&w, STR("prompt_tokens_details"))) {
             read_details(a, w.value, true);
-        } else if (json_key_is(w.key, STR("completion_tokens_details"))) {
+        } else if (json_is(&w, STR("completion_tokens_details"))) {
             read_details(a, w.value, false);
-        } else if (json_key_is(w.key, STR("cost"))) {
+        } else if (json_is(&w, STR("cost"))) {
             fee_there = nano_parse(w.value, true, &fee) == OK && fee.v >= 0;
-        } else if (json_key_is(w.key, STR("is_byok"))) {
+        } else if (json_is(&w, STR("is_byok"))) {
             byok = json_is_true(w.value);
-        } else if (json_key_is(w.key, STR("cost_details"))) {
+        } else if (json_is(&w, STR("cost_details"))) {
             struct str v = json_type_of(w.value) == JSON_OBJECT
                                ? json_get(w.value, STR("upstream_inference_cost"))
                                : STR("");
@@ -76,20 +76,30 @@ void usage_read(struct call_answer *a, struct str usage)
     memcpy(a->raw_usage, usage.p, a->raw_usage_n);
 }
 
+static void put_run(struct buf *out, struct str *run)
+{
+    if (run->n == 0)
+        return;
+    buf_json_comma(out);
+    buf_add(out, *run);
+    *run = STR("");
+}
+
 void usage_rewrite(struct str usage, struct nano charge, struct buf *out)
 {
-    buf_byte(out, '{');
+    struct str run = STR(""); /* members that stay, as they stand beside each other */
     struct json_walk w = json_walk_of(usage);
+    buf_byte(out, '{');
     while (json_next(&w)) {
-        if (json_key_is(w.key, STR("cost")) || json_key_is(w.key, STR("cost_details")) ||
-            json_key_is(w.key, STR("is_byok")))
-            continue;
-        buf_json_comma(out);
-        buf_byte(out, '"');
-        buf_add(out, w.key);
-        buf_add(out, STR("\":"));
-        buf_add(out, w.value);
+        bool goes = json_is(&w, STR("cost")) || json_is(&w, STR("cost_details")) ||
+                    json_is(&w, STR("is_byok"));
+        const char *from = run.n != 0 ? run.p : usage.p + w.at;
+        if (goes)
+            put_run(out, &run);
+        else
+            run = str_of(from, (size_t)(w.value.p + w.value.n - from));
     }
+    put_run(out, &run);
     buf_json_nano_number(out, "cost", charge);
     buf_byte(out, '}');
 }

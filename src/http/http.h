@@ -16,6 +16,7 @@
 #define HTTP_HTTP_H
 
 #include "base/arena.h"
+#include "base/id.h"
 #include "base/buf.h"
 #include "codec/http1.h"
 #include "loop/loop.h"
@@ -30,7 +31,8 @@ struct http_request {
     struct str params[4]; /* values of the {x} in the route's path, in order */
     struct str body; /* complete in `ready` and slow handlers; empty in `head` */
     struct str peer; /* address text; of X-Forwarded-For when the peer is a trusted proxy */
-    const char *request_id; /* req_…, made at the head */
+    struct id id; /* made at the head */
+    const char *request_id; /* the same as text, req_… */
     int64_t started_us; /* loop clock at the first byte of the head */
     bool tls;
 };

@@ -164,11 +164,12 @@ struct http_exchange *http_exchange_new(struct http_conn *c)
         .query = STR(""),
         .body = STR(""),
         .peer = str_of(c->peer, c->peer_n),
+        .id = id_new(loop_wall_us(s->loop)),
         .request_id = x->id,
         .started_us = loop_now_us(s->loop),
         .tls = c->tls,
     };
-    id_text("req_", id_new(loop_wall_us(s->loop)), x->id);
+    id_text("req_", x->request.id, x->id);
     c->x = x;
     return x;
 }
