@@ -119,9 +119,11 @@ static void json_escape(struct buf *b, unsigned char c)
 /* Bytes up to the first that needs care. */
 static size_t plain_bytes(struct str s)
 {
-    size_t i = lanes_special(s, 0);
-    const char *del = i != 0 ? memchr(s.p, 0x7F, i) : NULL;
-    return del != NULL ? (size_t)(del - s.p) : i;
+    if (s.n == 0)
+        return 0;
+    size_t n = (size_t)(lanes_special(s.p, s.p + s.n) - s.p);
+    const char *del = n != 0 ? memchr(s.p, 0x7F, n) : NULL;
+    return del != NULL ? (size_t)(del - s.p) : n;
 }
 
 /* Writes up to the next byte that needs care and returns how many it took. */

@@ -2,219 +2,257 @@
 #include "base/json.h"
 #include "base/lanes.h"
 
-static bool is_space(char c)
+/* Scanners take a pointer to their first byte and the end of the text, and return where they stopped
+ * behind. */
+
+static inline bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-static inline size_t skip_space(struct str t, size_t i)
+static inline const char *skip_space(const char *p, const char *end)
 {
     /* Most text has none: one comparison says so. */
-    while (i < t.n && UNLIKELY((unsigned char)t.p[i] <= ' ') && is_space(t.p[i]))
-        i++;
-    return i;
+    while (p < end && UNLIKELY((unsigned char)*p <= ' ') && is_space(*p))
+        p++;
+    return p;
 }
 
-static bool is_digit_at(struct str t, size_t i)
+static inline bool is_digit(char c)
 {
-    return i < t.n && t.p[i] >= '0' && t.p[i] <= '9';
+    return c >= '0' && c <= '9';
 }
 
 static bool is_hex(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-/* Each scanner takes the offset of its first byte and returns the offset behind the last, or
- * `t.n + 1` with *bad set to the offence. */
+/* ---- the strict pass ---- */
+
 struct scan {
-    struct str t;
-    size_t bad, escapes, key_end;
-    bool failed;
+    const char *end;
+    const char *bad; /* the offence; a scanner that found it returns NULL */
+    const char *key_end;
+    size_t escapes;
     /* Of the members of the outermost object, when somebody asks for them. */
     bool in_member;
     struct json_index *index;
-    size_t base; /* where that object begins */
+    const char *base; /* where that object begins */
 };
 
-static size_t fail(struct scan *s, size_t at)
+static const char *fail(struct scan *s, const char *at)
 {
-    if (!s->failed) {
-        s->failed = true;
-        s->bad = at;
-    }
-    return s->t.n;
+    s->bad = at < s->end ? at : s->end;
+    return NULL;
 }
 
-static size_t scan_escape(struct scan *s, size_t i)
+static const char *scan_escape(struct scan *s, const char *p)
 {
     s->escapes++;
-    if (i + 1 >= s->t.n)
-        return fail(s, s->t.n);
-    char c = s->t.p[i + 1];
-    if (c == 'u') {
-        for (size_t k = 2; k < 6; k++)
-            if (i + k >= s->t.n || !is_hex(s->t.p[i + k]))
-                return fail(s, i + k < s->t.n ? i + k : s->t.n);
-        return i + 6;
+    if (p + 1 >= s->end)
+        return fail(s, s->end);
+    if (p[1] == 'u') {
+        for (const char *digit = p + 2; digit < p + 6; digit++)
+            if (digit >= s->end || !is_hex(*digit))
+                return fail(s, digit);
+        return p + 6;
     }
-    return memchr("\"\\/bfnrt", c, 8) != NULL ? i + 2 : fail(s, i + 1);
+    return memchr("\"\\/bfnrt", p[1], 8) != NULL ? p + 2 : fail(s, p + 1);
 }
 
 /* Where the first ill-formed sequence stands. */
-static size_t bad_utf8(struct str t, size_t i, size_t end)
+static const char *bad_utf8(const char *p, const char *end)
 {
-    while (i < end) {
-        size_t n = 1;
-        while (n <= 4 && i + n <= end && !str_is_utf8(str_of(t.p + i, n)))
+    while (p < end) {
+        size_t n = 1, most = (size_t)(end - p);
+        while (n <= 4 && n <= most && !str_is_utf8(str_of(p, n)))
             n++;
-        if (n > 4 || i + n > end)
+        if (n > 4 || n > most)
             break;
-        i += n;
+        p += n;
     }
-    return i;
+    return p;
 }
 
-static size_t scan_string(struct scan *s, size_t i)
+static const char *scan_string(struct scan *s, const char *p)
 {
-    size_t start = ++i;
+    const char *start = ++p;
     bool high = false;
-    while ((i = lanes_special(s->t, i)) < s->t.n) {
-        unsigned char c = (unsigned char)s->t.p[i];
+    while ((p = lanes_special(p, s->end)) < s->end) {
+        unsigned char c = (unsigned char)*p;
         if (c == '"') {
-            if (high && !str_is_utf8(str_of(s->t.p + start, i - start)))
-                return fail(s, bad_utf8(s->t, start, i));
-            return i + 1;
+            if (high && !str_is_utf8(str_of(start, (size_t)(p - start))))
+                return fail(s, bad_utf8(start, p));
+            return p + 1;
         }
         if (c < 0x20)
-            return fail(s, i);
+            return fail(s, p);
         if (c == '\\') {
-            i = scan_escape(s, i);
-            if (s->failed)
-                return i;
+            p = scan_escape(s, p);
+            if (p == NULL)
+                return NULL;
         }
-        for (; i < s->t.n && (unsigned char)s->t.p[i] >= 0x80; i++)
+        for (; p < s->end && (unsigned char)*p >= 0x80; p++)
             high = true;
     }
-    return fail(s, s->t.n);
+    return fail(s, s->end);
 }
 
-static size_t scan_digits(struct scan *s, size_t i)
+static const char *scan_digits(struct scan *s, const char *p)
 {
-    if (!is_digit_at(s->t, i))
-        return fail(s, i < s->t.n ? i : s->t.n);
-    while (is_digit_at(s->t, i))
-        i++;
-    return i;
+    if (p >= s->end || !is_digit(*p))
+        return fail(s, p);
+    while (p < s->end && is_digit(*p))
+        p++;
+    return p;
 }
 
-static size_t scan_number(struct scan *s, size_t i)
+static const char *scan_number(struct scan *s, const char *p)
 {
-    if (s->t.p[i] == '-')
-        i++;
-    if (i < s->t.n && s->t.p[i] == '0')
-        i++;
+    const char *end = s->end;
+    if (*p == '-')
+        p++;
+    if (p < end && *p == '0')
+        p++;
     else
-        i = scan_digits(s, i);
-    if (!s->failed && i < s->t.n && s->t.p[i] == '.')
-        i = scan_digits(s, i + 1);
-    if (!s->failed && i < s->t.n && (s->t.p[i] == 'e' || s->t.p[i] == 'E')) {
-        i++;
-        if (i < s->t.n && (s->t.p[i] == '+' || s->t.p[i] == '-'))
-            i++;
-        i = scan_digits(s, i);
+        p = scan_digits(s, p);
+    if (p != NULL && p < end && *p == '.')
+        p = scan_digits(s, p + 1);
+    if (p != NULL && p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        p = scan_digits(s, p);
     }
-    return i;
+    return p;
 }
 
-static size_t scan_word(struct scan *s, size_t i, struct str word)
+static const char *scan_word(struct scan *s, const char *p, struct str word)
 {
-    for (size_t k = 0; k < word.n; k++)
-        if (i + k >= s->t.n || s->t.p[i + k] != word.p[k])
-            return fail(s, i + k < s->t.n ? i + k : s->t.n);
-    return i + word.n;
+    for (size_t i = 0; i < word.n; i++)
+        if (p + i >= s->end || p[i] != word.p[i])
+            return fail(s, p + i);
+    return p + word.n;
 }
 
-static size_t scan_scalar(struct scan *s, size_t i)
+static const char *scan_scalar(struct scan *s, const char *p)
 {
-    char c = s->t.p[i];
-    if (c == '"')
-        return scan_string(s, i);
-    if (c == '-' || (c >= '0' && c <= '9'))
-        return scan_number(s, i);
-    if (c == 't')
-        return scan_word(s, i, STR("true"));
-    if (c == 'f')
-        return scan_word(s, i, STR("false"));
-    if (c == 'n')
-        return scan_word(s, i, STR("null"));
-    return fail(s, i);
+    switch (*p) {
+    case '"': return scan_string(s, p);
+    case 't': return scan_word(s, p, STR("true"));
+    case 'f': return scan_word(s, p, STR("false"));
+    case 'n': return scan_word(s, p, STR("null"));
+    default: return *p == '-' || is_digit(*p) ? scan_number(s, p) : fail(s, p);
+    }
 }
 
-/* `"key" :` and the blanks behind it. */
-static size_t scan_key(struct scan *s, size_t i)
+/* A note of where the key and its value begin. */
+static void member_begins(struct scan *s, const char *key, const char *value, bool escaped)
 {
-    if (i >= s->t.n || s->t.p[i] != '"')
-        return fail(s, i < s->t.n ? i : s->t.n);
-    s->key_end = scan_string(s, i);
-    i = skip_space(s->t, s->key_end);
-    if (s->failed)
-        return i;
-    if (i >= s->t.n || s->t.p[i] != ':')
-        return fail(s, i < s->t.n ? i : s->t.n);
-    return skip_space(s->t, i + 1);
-}
-
-/* A key, and a note of where it stands when it is one of the outermost object's. */
-static size_t scan_member(struct scan *s, size_t i, int depth)
-{
-    size_t at = i, escapes = s->escapes;
     struct json_index *index = s->index;
-    i = scan_key(s, i);
-    if (depth != 1 || index == NULL || index->n == JSON_INDEX_MAX || s->failed)
-        return i;
-    index->member[index->n] = (struct json_place){.at = (uint32_t)(at - s->base),
-                                                  .key_n = (uint32_t)(s->key_end - at - 2),
-                                                  .value_at = (uint32_t)(i - s->base),
-                                                  .escaped = s->escapes != escapes};
+    if (index == NULL || index->n == JSON_INDEX_MAX)
+        return;
+    struct json_place *m = &index->member[index->n];
+    m->at = (uint32_t)(key - s->base);
+    m->key_n = (uint32_t)(s->key_end - key - 2);
+    m->value_at = (uint32_t)(value - s->base);
+    m->escaped = escaped;
     s->in_member = true;
-    return i;
 }
 
-static void member_ends(struct scan *s, size_t i)
+static void member_ends(struct scan *s, const char *p)
 {
     struct json_place *m = &s->index->member[s->index->n++];
-    m->value_n = (uint32_t)(i - s->base) - m->value_at;
+    m->value_n = (uint32_t)(p - s->base) - m->value_at;
     s->in_member = false;
 }
 
-/* Behind a value: closes what ends, and stands at the next value; true when all is closed. */
-static bool scan_after(struct scan *s, size_t *at, char *stack, int *depth)
+/* `"key" :` and the blanks behind it. */
+static const char *scan_key(struct scan *s, const char *key, int depth)
 {
-    size_t i = *at;
+    size_t escapes = s->escapes;
+    if (key >= s->end || *key != '"')
+        return fail(s, key);
+    const char *p = scan_string(s, key);
+    if (p == NULL)
+        return NULL;
+    s->key_end = p;
+    p = skip_space(p, s->end);
+    if (p >= s->end || *p != ':')
+        return fail(s, p);
+    p = skip_space(p + 1, s->end);
+    if (depth == 1)
+        member_begins(s, key, p, s->escapes != escapes);
+    return p;
+}
+
+/* Behind a value: closes what ends, and stands at the next value, or with depth 0 behind the last.
+ */
+static const char *scan_after(struct scan *s, const char *p, const char *stack, int *depth)
+{
     for (;;) {
         if (*depth == 1 && s->in_member)
-            member_ends(s, i);
-        i = skip_space(s->t, i);
-        if (*depth == 0) {
-            *at = i;
-            return true;
-        }
-        char open = stack[*depth - 1], close = open == '{' ? '}' : ']';
-        if (i < s->t.n && s->t.p[i] == close) {
+            member_ends(s, p);
+        p = skip_space(p, s->end);
+        if (*depth == 0)
+            return p;
+        char open = stack[*depth - 1];
+        if (p >= s->end)
+            return fail(s, p);
+        if (*p == (open == '{' ? '}' : ']')) {
             (*depth)--;
-            i++;
+            p++;
             continue;
         }
-        if (i >= s->t.n || s->t.p[i] != ',')
-            i = fail(s, i < s->t.n ? i : s->t.n);
-        else
-            i = skip_space(s->t, i + 1);
-        if (!s->failed && open == '{')
-            i = scan_member(s, i, *depth);
-        *at = i;
-        return s->failed;
+        if (*p != ',')
+            return fail(s, p);
+        p = skip_space(p + 1, s->end);
+        return open == '{' ? scan_key(s, p, *depth) : p;
     }
+}
+
+/* Behind the value at p and the blanks after it; NULL: s->bad. */
+static const char *scan_value(struct scan *s, const char *p)
+{
+    char stack[JSON_DEPTH_MAX];
+    int depth = 0;
+    do {
+        if (p >= s->end)
+            return fail(s, p);
+        char c = *p;
+        if (c == '{' || c == '[') {
+            if (depth == JSON_DEPTH_MAX)
+                return fail(s, p);
+            stack[depth++] = c;
+            p = skip_space(p + 1, s->end);
+            if (p >= s->end || *p != (c == '{' ? '}' : ']')) {
+                p = c == '{' ? scan_key(s, p, depth) : p;
+                continue;
+            }
+            depth--;
+            p++;
+        } else {
+            p = scan_scalar(s, p);
+        }
+        if (p != NULL)
+            p = scan_after(s, p, stack, &depth);
+    } while (p != NULL && depth != 0);
+    return p;
+}
+
+enum err json_check_index(struct str text, struct json_index *index, size_t *ret_offset)
+{
+    const char *start = text.n != 0 ? text.p : "", *end = start + text.n;
+    struct scan s = {.end = end, .index = text.n <= UINT32_MAX ? index : NULL};
+    if (index != NULL)
+        index->n = 0;
+    s.base = skip_space(start, end);
+    const char *p = scan_value(&s, s.base);
+    if (p == end)
+        return OK;
+    *ret_offset = (size_t)((p != NULL ? p : s.bad) - start);
+    return ERR_INVALID_JSON;
 }
 
 enum err json_check(struct str text, size_t *ret_offset)
@@ -222,54 +260,12 @@ enum err json_check(struct str text, size_t *ret_offset)
     return json_check_index(text, NULL, ret_offset);
 }
 
-enum err json_check_index(struct str text, struct json_index *index, size_t *ret_offset)
-{
-    char stack[JSON_DEPTH_MAX];
-    int depth = 0;
-    size_t i = skip_space(text, 0);
-    struct scan s = {.t = text, .base = i, .index = text.n <= UINT32_MAX ? index : NULL};
-    if (index != NULL)
-        index->n = 0;
-    for (;;) {
-        if (i >= text.n) {
-            fail(&s, text.n);
-            break;
-        }
-        char c = text.p[i];
-        if (c == '{' || c == '[') {
-            if (depth == JSON_DEPTH_MAX) {
-                fail(&s, i);
-                break;
-            }
-            stack[depth++] = c;
-            i = skip_space(text, i + 1);
-            bool empty = i < text.n && text.p[i] == (c == '{' ? '}' : ']');
-            if (!empty) {
-                i = c == '{' ? scan_member(&s, i, depth) : i;
-                if (s.failed)
-                    break;
-                continue;
-            }
-            depth--;
-            i++;
-        } else {
-            i = scan_scalar(&s, i);
-        }
-        if (s.failed || scan_after(&s, &i, stack, &depth))
-            break;
-    }
-    if (!s.failed && i < text.n)
-        fail(&s, i);
-    if (s.failed) {
-        *ret_offset = s.bad;
-        return ERR_INVALID_JSON;
-    }
-    return OK;
-}
+/* ---- values ---- */
 
 struct str json_trim(struct str text)
 {
-    text = str_from(text, skip_space(text, 0));
+    while (text.n != 0 && is_space(text.p[0]))
+        text = str_from(text, 1);
     while (text.n != 0 && is_space(text.p[text.n - 1]))
         text.n--;
     return text;
@@ -297,15 +293,19 @@ const char *json_type_name(enum json_type t)
     return name[t];
 }
 
-/* Behind a string that starts at i (trusted text, still never past the end). */
-static size_t pass_string(struct str t, size_t i, bool *escaped)
+/* ---- the walk: of text that was checked; of other text it only never reads past the end ---- */
+
+/* Behind the string that starts at p. */
+static inline const char *pass_string(const char *p, const char *end, bool *escaped)
 {
-    for (i = lanes_quote(t, i + 1); i < t.n; i = lanes_quote(t, i + 2)) {
-        if (t.p[i] == '"')
-            return i + 1;
+    for (p = lanes_quote(p + 1, end); p < end; p = lanes_quote(p + 2, end)) {
+        if (*p == '"')
+            return p + 1;
         *escaped = true;
+        if (end - p < 2)
+            break;
     }
-    return t.n;
+    return end;
 }
 
 /* What a byte is outside of strings. */
@@ -315,36 +315,39 @@ static const uint8_t kind[256] = {
     [','] = PARTS, [' '] = PARTS, ['\n'] = PARTS, ['\t'] = PARTS, ['\r'] = PARTS,
 };
 
-static size_t pass_container(struct str t, size_t i)
+static const char *pass_container(const char *p, const char *end)
 {
     size_t depth = 0;
-    bool escaped = false;
-    while (i < t.n) {
-        uint8_t k = kind[(unsigned char)t.p[i]];
-        if (k == QUOTE) {
-            i = pass_string(t, i, &escaped);
-            continue;
-        }
-        i++;
-        if (k == OPENS)
+    bool escaped;
+    while (p < end) {
+        switch (kind[(unsigned char)*p]) {
+        case QUOTE: p = pass_string(p, end, &escaped); break;
+        case OPENS:
             depth++;
-        else if (k == CLOSES && --depth == 0)
-            return i;
+            p++;
+            break;
+        case CLOSES:
+            p++;
+            if (--depth == 0)
+                return p;
+            break;
+        default: p++;
+        }
     }
-    return t.n;
+    return end;
 }
 
-static size_t pass_value(struct str t, size_t i)
+static inline const char *pass_value(const char *p, const char *end)
 {
-    bool escaped = false;
-    uint8_t k = i < t.n ? kind[(unsigned char)t.p[i]] : PARTS;
+    bool escaped;
+    uint8_t k = p < end ? kind[(unsigned char)*p] : PARTS;
     if (k == QUOTE)
-        return pass_string(t, i, &escaped);
+        return pass_string(p, end, &escaped);
     if (k == OPENS)
-        return pass_container(t, i);
-    while (i < t.n && (k = kind[(unsigned char)t.p[i]]) != PARTS && k != CLOSES)
-        i++;
-    return i;
+        return pass_container(p, end);
+    while (p < end && (k = kind[(unsigned char)*p]) != PARTS && k != CLOSES)
+        p++;
+    return p;
 }
 
 struct json_walk json_walk_of(struct str container)
@@ -372,32 +375,33 @@ static void take_place(struct json_walk *w, const struct json_place *m)
     w->turn++;
 }
 
-static bool next(struct json_walk *w)
+static inline bool next(struct json_walk *w)
 {
-    struct str t = w->text;
-    size_t i = skip_space(t, w->i);
-    if (i < t.n && t.p[i] == ',')
-        i = skip_space(t, i + 1);
-    if (i >= t.n || t.p[i] == '}' || t.p[i] == ']')
+    const char *start = w->text.p, *end = start + w->text.n;
+    const char *p = skip_space(start + w->i, end);
+    if (p < end && *p == ',')
+        p = skip_space(p + 1, end);
+    if (p >= end || *p == '}' || *p == ']')
         return false;
-    w->at = i;
+    w->at = (size_t)(p - start);
     if (w->object) {
-        if (t.p[i] != '"')
+        bool escaped = false;
+        if (*p != '"')
             return false;
-        w->escaped = false;
-        size_t end = pass_string(t, i, &w->escaped);
-        if (end < i + 2)
+        const char *behind = pass_string(p, end, &escaped);
+        if (behind < p + 2)
             return false;
-        w->key = str_of(t.p + i + 1, end - i - 2);
-        i = skip_space(t, end);
-        if (i >= t.n || t.p[i] != ':')
+        w->key = str_of(p + 1, (size_t)(behind - p - 2));
+        w->escaped = escaped;
+        p = skip_space(behind, end);
+        if (p >= end || *p != ':')
             return false;
-        i = skip_space(t, i + 1);
+        p = skip_space(p + 1, end);
     }
-    size_t end = pass_value(t, i);
-    w->value = str_of(t.p + i, end - i);
-    w->i = end;
-    return end > i;
+    const char *behind = pass_value(p, end);
+    w->value = str_of(p, (size_t)(behind - p));
+    w->i = (size_t)(behind - start);
+    return behind > p;
 }
 
 bool json_next(struct json_walk *w)
@@ -406,7 +410,7 @@ bool json_next(struct json_walk *w)
         take_place(w, &w->index->member[w->turn]);
         return true;
     }
-    if (next(w))
+    if (w->i < w->text.n && next(w))
         return true;
     w->i = w->text.n; /* what has ended stays ended, in text that was not checked too */
     return false;

@@ -33,33 +33,33 @@ static inline size_t lanes_first(lanes set)
 #endif
 }
 
-/* From i on, the first quote or backslash; s.n when there is none. */
-static inline size_t lanes_quote(struct str s, size_t i)
+/* The first quote or backslash; `end` when there is none. */
+static inline const char *lanes_quote(const char *p, const char *end)
 {
-    for (; i + sizeof(lanes) <= s.n; i += sizeof(lanes)) {
-        lanes v = lanes_at(s.p + i);
+    for (; end - p >= (ptrdiff_t)sizeof(lanes); p += sizeof(lanes)) {
+        lanes v = lanes_at(p);
         size_t at = lanes_first((v == '"') | (v == '\\'));
         if (at != sizeof(lanes))
-            return i + at;
+            return p + at;
     }
-    while (i < s.n && s.p[i] != '"' && s.p[i] != '\\')
-        i++;
-    return i;
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
-/* From i on, the first byte that text in JSON does not hold as it is: those, a control byte; and
- * what is not ASCII. */
-static inline size_t lanes_special(struct str s, size_t i)
+/* The first byte that text in JSON does not hold as it is: those, a control byte; and what is not
+ * ASCII. */
+static inline const char *lanes_special(const char *p, const char *end)
 {
-    for (; i + sizeof(lanes) <= s.n; i += sizeof(lanes)) {
-        lanes v = lanes_at(s.p + i); /* signed: what is not ASCII is below too */
+    for (; end - p >= (ptrdiff_t)sizeof(lanes); p += sizeof(lanes)) {
+        lanes v = lanes_at(p); /* signed: what is not ASCII is below too */
         size_t at = lanes_first((v == '"') | (v == '\\') | (v < ' '));
         if (at != sizeof(lanes))
-            return i + at;
+            return p + at;
     }
-    while (i < s.n && (signed char)s.p[i] >= ' ' && s.p[i] != '"' && s.p[i] != '\\')
-        i++;
-    return i;
+    while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
 #endif
