@@ -11,12 +11,8 @@
 #include "loop/inner.h"
 #include "base/mem.h"
 
-#include <netinet/tcp.h>
-
-struct write {
-    uv_write_t req;
-    struct loop_conn *conn;
-};
+#include <errno.h>
+#include <unistd.h>
 
 /* ---- made and set ---- */
 
@@ -24,12 +20,34 @@ struct loop_conn *conn_new(struct loop *loop)
 {
     struct loop_conn *c = mem_zalloc(sizeof(*c));
     c->loop = loop;
-    c->tcp.data = c;
-    must(uv_tcp_init(&loop->uv, &c->tcp) == 0);
+    c->fd = -1;
     link_init(&c->dirty);
     link_init(&c->ending);
     link_push(&loop->conns, &c->all);
     return c;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+int conn_take(struct loop_conn *c, int fd)
+{
+    int bad = uv_poll_init(&c->loop->uv, &c->poll, fd);
+    if (bad != 0) {
+        close(fd);
+        return bad;
+    }
+    c->fd = fd;
+    c->poll.data = c;
+    return 0;
+}
+
+void conn_poll(struct loop_conn *c)
+{
+    int events = (c->reading ? UV_READABLE : 0) | (c->blocked || !c->connected ? UV_WRITABLE : 0);
+    if (events == c->polled || c->ended)
+        return;
+    c->polled = events;
+    must((events != 0 ? uv_poll_start(&c->poll, events, on_ready) : uv_poll_stop(&c->poll)) == 0);
 }
 
 void loop_conn_set(struct loop_conn *c, const struct loop_conn_events *events, void *arg)
@@ -103,25 +121,16 @@ void loop_conn_write_ref(struct loop_conn *c, struct str piece, loop_f release, 
     wrote(c);
 }
 
-/* Of what uv_write was given, the part that the kernel has taken. */
-static size_t writing_taken(const struct loop_conn *c)
-{
-    if (!c->writing || c->ended)
-        return 0;
-    return c->writing_n - uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-}
-
 size_t loop_conn_queued(const struct loop_conn *c)
 {
     if (c->ended || c->lingering)
         return 0;
-    size_t n = c->out.bytes - writing_taken(c);
-    return c->session != NULL ? n + c->session->plain.bytes : n;
+    return c->out.bytes + (c->session != NULL ? c->session->plain.bytes : 0);
 }
 
 uint64_t loop_conn_sent(const struct loop_conn *c)
 {
-    return c->session != NULL ? c->sent : c->sent + writing_taken(c);
+    return c->sent;
 }
 
 void loop_conn_pause(struct loop_conn *c)
@@ -158,7 +167,8 @@ void loop_conn_abort(struct loop_conn *c)
 
 static bool wants_bytes(const struct loop_conn *c)
 {
-    return !c->ended && (c->lingering || (!c->paused && !c->close_asked && !c->abort_asked));
+    return !c->ended && !c->eof &&
+           (c->lingering || (!c->paused && !c->close_asked && !c->abort_asked));
 }
 
 void conn_deliver(struct loop_conn *c, struct str bytes)
@@ -168,15 +178,6 @@ void conn_deliver(struct loop_conn *c, struct str bytes)
     c->loop->called = true;
     if (c->events->read != NULL)
         c->events->read(c->arg, bytes);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret_buf)
-{
-    struct loop_conn *c = handle->data;
-    (void)hint;
-    loop_turn_begin(c->loop);
-    *ret_buf = wants_bytes(c) ? uv_buf_init(c->loop->read_buf, LOOP_READ_BYTES)
-                              : uv_buf_init(NULL, 0);
 }
 
 static void on_linger_read(struct loop_conn *c, ssize_t n)
@@ -203,25 +204,51 @@ static void on_read_end(struct loop_conn *c, ssize_t status)
         conn_finish(c, LOOP_CLOSE_EOF, "the peer ended the connection");
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+/* False when there is no more for now. */
+static bool read_once(struct loop_conn *c)
 {
-    struct loop_conn *c = stream->data;
-    if (n == 0 || c->ended)
+    char *p = c->loop->read_buf;
+    ssize_t n = recv(c->fd, p, LOOP_READ_BYTES, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n > 0 && c->lingering)
+        on_linger_read(c, n);
+    else if (n > 0 && c->session != NULL)
+        session_feed(c, str_of(p, (size_t)n));
+    else if (n > 0)
+        conn_deliver(c, str_of(p, (size_t)n));
+    else if (c->lingering)
+        on_linger_read(c, -1);
+    else
+        on_read_end(c, n == 0 ? UV_EOF : -errno);
+    return n == LOOP_READ_BYTES;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct loop_conn *c = poll->data;
+    loop_turn_begin(c->loop);
+    if (status != 0) /* libuv has stopped; what it is, the next call on the socket tells */
+        c->polled = 0;
+    if (c->ended)
         return;
-    if (n == UV_ENOBUFS) {
-        /* Bytes, or an end, while nobody wants them: from now on only a reset is looked for. */
-        uv_read_stop(stream);
+    if (!c->connected) {
+        connect_ends(c);
+        return;
+    }
+    if (c->blocked && (status != 0 || (events & UV_WRITABLE) != 0)) {
+        c->blocked = false;
+        loop_touch(c);
+    }
+    if (!c->reading || (status == 0 && (events & UV_READABLE) == 0))
+        return;
+    if (!wants_bytes(c)) { /* from now on only a reset is looked for */
         c->reading = false;
         watch_add(c);
-    } else if (c->lingering) {
-        on_linger_read(c, n);
-    } else if (n < 0) {
-        on_read_end(c, n);
-    } else if (c->session != NULL) {
-        session_feed(c, str_of(buf->base, (size_t)n));
-    } else {
-        conn_deliver(c, str_of(buf->base, (size_t)n));
     }
+    for (int i = 0; i < LOOP_READS_MAX && wants_bytes(c) && read_once(c); i++)
+        ;
+    conn_poll(c);
 }
 
 void conn_start_reading(struct loop_conn *c)
@@ -230,11 +257,7 @@ void conn_start_reading(struct loop_conn *c)
         return;
     watch_drop(c);
     c->reading = true;
-    int bad = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-    if (bad != 0) {
-        c->reading = false;
-        conn_finish(c, LOOP_CLOSE_RESET, uv_strerror(bad));
-    }
+    conn_poll(c);
 }
 
 void conn_opened(struct loop_conn *c)
@@ -255,62 +278,34 @@ static void took(struct loop_conn *c, size_t n)
     queue_consume(&c->loop->chunks, &c->out, n);
 }
 
-static void on_written(uv_write_t *req, int status)
+/* As much as the kernel takes at once: its bytes, or -errno. */
+static ssize_t send_out(struct loop_conn *c)
 {
-    struct write *w = link_owner(req, struct write, req);
-    struct loop_conn *c = w->conn;
-    mem_free(w);
-    loop_turn_begin(c->loop);
-    if (c->ended)
-        return;
-    if (c->lingering) /* everything was taken, and the queue is dropped already */
-        return;
-    size_t n = c->writing_n;
-    c->writing = false;
-    c->writing_n = 0;
-    if (status != 0) {
-        conn_finish(c, LOOP_CLOSE_RESET, uv_strerror(status));
-        return;
-    }
-    took(c, n);
-    loop_touch(c);
-}
-
-/* What the kernel did not take at once waits in libuv until it does. */
-static bool write_later(struct loop_conn *c)
-{
-    uv_buf_t pieces[LOOP_IOV_MAX];
+    struct iovec pieces[LOOP_IOV_MAX];
     size_t n;
     unsigned k = queue_pieces(&c->out, pieces, LOOP_IOV_MAX, &n);
-    struct write *w = mem_alloc(sizeof(*w));
-    w->conn = c;
-    c->writing = true;
-    c->writing_n = n;
-    int bad = uv_write(&w->req, (uv_stream_t *)&c->tcp, pieces, k, on_written);
-    if (bad == 0)
-        return true;
-    c->writing = false;
-    mem_free(w);
-    conn_finish(c, LOOP_CLOSE_RESET, uv_strerror(bad));
-    return false;
+    struct msghdr msg = {.msg_iov = pieces, .msg_iovlen = k};
+    ssize_t sent;
+    do {
+        sent = k == 1 ? send(c->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+                      : sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
 }
 
 /* False when the connection has ended over it. */
 static bool flush(struct loop_conn *c)
 {
-    while (c->out.bytes != 0 && !c->writing) {
-        uv_buf_t pieces[LOOP_IOV_MAX];
-        size_t n;
-        unsigned k = queue_pieces(&c->out, pieces, LOOP_IOV_MAX, &n);
-        int wrote_n = uv_try_write((uv_stream_t *)&c->tcp, pieces, k);
-        if (wrote_n < 0 && wrote_n != UV_EAGAIN) {
-            conn_finish(c, LOOP_CLOSE_RESET, uv_strerror(wrote_n));
+    while (c->out.bytes != 0 && !c->blocked) {
+        ssize_t n = send_out(c);
+        if (n == -EAGAIN) {
+            c->blocked = true;
+        } else if (n < 0) {
+            conn_finish(c, LOOP_CLOSE_RESET, uv_strerror((int)n));
             return false;
+        } else {
+            took(c, (size_t)n);
         }
-        if (wrote_n > 0)
-            took(c, (size_t)wrote_n);
-        if (wrote_n < 0 || (size_t)wrote_n < n)
-            return write_later(c);
     }
     return true;
 }
@@ -322,7 +317,7 @@ static bool flush_all(struct loop_conn *c)
     do {
         if (!session_encrypt(c) || !flush(c))
             return false;
-    } while (c->session->open && c->session->plain.bytes != 0 && !c->writing);
+    } while (c->session->open && c->session->plain.bytes != 0 && !c->blocked);
     return true;
 }
 
@@ -339,14 +334,20 @@ static void call_drained(struct loop_conn *c)
 
 /* ---- ending ---- */
 
-static void on_closed(uv_handle_t *handle)
+static void conn_free(void *arg)
 {
-    struct loop_conn *c = handle->data;
-    loop_turn_begin(c->loop);
+    struct loop_conn *c = arg;
     link_drop(&c->all);
     link_drop(&c->dirty);
     queue_drop(&c->loop->chunks, &c->trash);
     mem_free(c);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct loop_conn *c = handle->data;
+    loop_turn_begin(c->loop);
+    conn_free(c);
 }
 
 static void call_closed(struct loop_conn *c, enum loop_close reason, const char *why)
@@ -370,24 +371,34 @@ static void drop_queues(struct loop_conn *c)
 /* One last try for what is queued: an alert, or an answer to a peer that has ended its side. */
 static void last_words(struct loop_conn *c)
 {
-    uv_buf_t pieces[LOOP_IOV_MAX];
-    size_t n;
-    if (!c->connected || c->writing || c->abort_asked)
+    if (!c->connected || c->blocked || c->abort_asked)
         return;
     if (c->session != NULL && !session_encrypt(c))
         return;
-    unsigned k = queue_pieces(&c->out, pieces, LOOP_IOV_MAX, &n);
-    int taken = k != 0 ? uv_try_write((uv_stream_t *)&c->tcp, pieces, k) : 0;
+    ssize_t taken = c->out.bytes != 0 ? send_out(c) : 0;
     if (taken > 0 && c->session == NULL)
         c->sent += (uint64_t)taken;
+}
+
+/* A cut is seen by the peer as one, and what the kernel still holds is dropped. */
+static void close_socket(struct loop_conn *c)
+{
+    static const struct linger cut = {.l_onoff = 1};
+    if (c->fd < 0) {
+        loop_post(c->loop, conn_free, c);
+        return;
+    }
+    uv_close((uv_handle_t *)&c->poll, on_closed);
+    if (c->abort_asked)
+        (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &cut, sizeof(cut));
+    close(c->fd);
+    c->fd = -1;
 }
 
 void conn_finish(struct loop_conn *c, enum loop_close reason, const char *why)
 {
     if (c->ended)
         return;
-    if (c->session == NULL && !c->lingering)
-        c->sent += writing_taken(c);
     c->ended = true;
     if (reason != LOOP_CLOSE_RESET)
         last_words(c);
@@ -396,9 +407,7 @@ void conn_finish(struct loop_conn *c, enum loop_close reason, const char *why)
         link_drop(&c->ending);
     if (c->lingering)
         c->loop->lingering_n--;
-    /* A cut is seen by the peer as one, and what the kernel still holds is dropped. */
-    if (!c->abort_asked || uv_tcp_close_reset(&c->tcp, on_closed) != 0)
-        uv_close((uv_handle_t *)&c->tcp, on_closed);
+    close_socket(c);
     drop_queues(c);
     call_closed(c, reason, why);
 }
@@ -406,9 +415,8 @@ void conn_finish(struct loop_conn *c, enum loop_close reason, const char *why)
 static void linger(struct loop_conn *c)
 {
     struct loop *loop = c->loop;
-    uv_os_fd_t fd;
     if (!c->accepted || c->eof || loop->lingering_n >= LOOP_LINGERING_MAX ||
-        uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+        shutdown(c->fd, SHUT_WR) != 0) {
         conn_finish(c, LOOP_CLOSE_OURS, "closed");
         return;
     }
@@ -476,4 +484,5 @@ void conn_settle(struct loop_conn *c)
         settle_close(c);
     else if (!c->paused && !c->reading)
         conn_start_reading(c);
+    conn_poll(c);
 }

@@ -23,6 +23,8 @@ enum {
     /* Ciphertext made ahead of the kernel. */
     LOOP_TLS_AHEAD_BYTES = 256 * 1024,
     LOOP_IOV_MAX = 64,
+    /* Of one connection in one turn. */
+    LOOP_READS_MAX = 8,
     LOOP_TURN_ENDS_MAX = 8,
     LOOP_GENERATIONS_MAX = 4,
     LOOP_WORK_WAITING_MAX = 1024,
@@ -123,7 +125,9 @@ struct loop_session {
 };
 
 struct loop_conn {
-    uv_tcp_t tcp;
+    uv_poll_t poll; /* of fd, while there is one */
+    int fd; /* -1: it could not be had */
+    int polled; /* what poll waits for; 0: it does not */
     struct loop *loop;
     const struct loop_conn_events *events;
     void *arg;
@@ -132,12 +136,12 @@ struct loop_conn {
     struct loop_queue trash; /* written after the end; waits for its release */
     struct loop_session *session;
     uint64_t sent;
-    size_t writing_n; /* bytes given to uv_write */
     int64_t end_by_us;
     size_t linger_bytes;
     const char *fail_why;
     enum loop_close fail;
-    bool accepted, connected, reading, watched, writing;
+    bool accepted, connected, reading, watched;
+    bool blocked; /* the kernel takes no more for now */
     bool paused, above, close_asked, abort_asked, failed, eof;
     bool lingering, ended;
     union loop_addr peer;
@@ -156,6 +160,10 @@ void timer_drop_all(struct loop *loop);
 
 /* conn.c */
 struct loop_conn *conn_new(struct loop *loop);
+/* Takes the socket over. Not 0: libuv's error, and the socket is closed. */
+int conn_take(struct loop_conn *c, int fd);
+/* Has libuv wait for what the connection waits for now. */
+void conn_poll(struct loop_conn *c);
 void conn_opened(struct loop_conn *c);
 void conn_start_reading(struct loop_conn *c);
 void conn_deliver(struct loop_conn *c, struct str bytes);
@@ -170,6 +178,8 @@ void watch_drop(struct loop_conn *c);
 void watch_fini(struct loop *loop);
 
 /* listen.c */
+/* The socket of a connection that was asked for is writable, or has failed. */
+void connect_ends(struct loop_conn *c);
 void listeners_close(struct loop *loop);
 void listeners_free(struct loop *loop);
 

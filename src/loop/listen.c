@@ -35,9 +35,9 @@ static void adopt(struct loop_listener *l, int fd, const union loop_addr *peer)
     struct loop_conn *c = conn_new(l->loop);
     c->accepted = c->connected = true;
     c->peer = *peer;
-    if (uv_tcp_open(&c->tcp, fd) != 0) {
-        close(fd);
-        conn_finish(c, LOOP_CLOSE_RESET, "the socket could not be taken");
+    int bad = conn_take(c, fd);
+    if (bad != 0) {
+        conn_finish(c, LOOP_CLOSE_RESET, uv_strerror(bad));
         return;
     }
     if (l->tls != NULL)
@@ -232,15 +232,14 @@ static void fail_later(struct loop_conn *c, const char *why)
     loop_touch(c);
 }
 
-static void on_connected(uv_connect_t *req, int status)
+void connect_ends(struct loop_conn *c)
 {
-    struct loop_conn *c = req->data;
-    mem_free(req);
-    loop_turn_begin(c->loop);
-    if (c->ended)
-        return;
-    if (status != 0) {
-        conn_finish(c, LOOP_CLOSE_CONNECT, uv_strerror(status));
+    int bad = 0;
+    socklen_t n = sizeof(bad);
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &bad, &n) != 0)
+        bad = errno;
+    if (bad != 0) {
+        conn_finish(c, LOOP_CLOSE_CONNECT, uv_strerror(-bad));
         return;
     }
     c->connected = true;
@@ -253,6 +252,23 @@ static void on_connected(uv_connect_t *req, int status)
         conn_start_reading(c);
 }
 
+/* 0, or libuv's error of what failed at once. How it goes on, the socket tells. */
+static int connect_begins(struct loop_conn *c, const union loop_addr *addr)
+{
+    int on = 1;
+    int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int bad = conn_take(c, fd);
+    if (bad != 0)
+        return bad;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+        (connect(fd, &addr->sa, addr_bytes(addr)) != 0 && errno != EINPROGRESS))
+        return -errno;
+    conn_poll(c);
+    return 0;
+}
+
 struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr, struct loop_tls *tls,
                                struct str server_name, const struct loop_conn_events *events,
                                void *arg)
@@ -262,14 +278,8 @@ struct loop_conn *loop_connect(struct loop *loop, const union loop_addr *addr, s
     c->peer = *addr;
     if (tls != NULL)
         session_new(c, tls, server_name);
-    uv_connect_t *req = mem_zalloc(sizeof(*req));
-    req->data = c;
-    int bad = uv_tcp_nodelay(&c->tcp, 1);
-    if (bad == 0)
-        bad = uv_tcp_connect(req, &c->tcp, &addr->sa, on_connected);
-    if (bad != 0) {
-        mem_free(req);
+    int bad = connect_begins(c, addr);
+    if (bad != 0)
         fail_later(c, uv_strerror(bad));
-    }
     return c;
 }

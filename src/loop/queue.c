@@ -118,14 +118,14 @@ void queue_ref(struct loop_chunks *pool, struct loop_queue *q, struct str bytes,
     q->bytes += bytes.n;
 }
 
-unsigned queue_pieces(const struct loop_queue *q, uv_buf_t *pieces, unsigned max, size_t *ret_n)
+unsigned queue_pieces(const struct loop_queue *q, struct iovec *pieces, unsigned max, size_t *ret_n)
 {
     unsigned k = 0;
     size_t n = 0;
     for (const struct loop_chunk *c = q->head; c != NULL && k < max; c = c->next) {
         if (c->n == c->at)
             continue;
-        pieces[k++] = (uv_buf_t){.base = c->p + c->at, .len = c->n - c->at};
+        pieces[k++] = (struct iovec){.iov_base = c->p + c->at, .iov_len = c->n - c->at};
         n += c->n - c->at;
     }
     *ret_n = n;

@@ -44,7 +44,8 @@ void queue_add(struct loop_chunks *pool, struct loop_queue *q, struct str bytes)
 void queue_ref(struct loop_chunks *pool, struct loop_queue *q, struct str bytes, loop_f release,
                void *arg);
 /* Describes the first pieces; says how many, and their bytes. */
-unsigned queue_pieces(const struct loop_queue *q, uv_buf_t *pieces, unsigned max, size_t *ret_n);
+unsigned queue_pieces(const struct loop_queue *q, struct iovec *pieces, unsigned max,
+                      size_t *ret_n);
 void queue_consume(struct loop_chunks *pool, struct loop_queue *q, size_t n);
 void queue_drop(struct loop_chunks *pool, struct loop_queue *q);
 void chunks_fini(struct loop_chunks *pool);

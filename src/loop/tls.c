@@ -362,16 +362,16 @@ void session_feed_held(struct loop_conn *c)
 /* Small pieces share a record. */
 static struct str next_record(struct loop_conn *c)
 {
-    uv_buf_t pieces[LOOP_IOV_MAX];
+    struct iovec pieces[LOOP_IOV_MAX];
     size_t n, used = 0;
     unsigned k = queue_pieces(&c->session->plain, pieces, LOOP_IOV_MAX, &n);
     must(k != 0);
-    if (k == 1 || pieces[0].len >= RECORD_BYTES / 2)
-        return str_of(pieces[0].base, pieces[0].len);
+    if (k == 1 || pieces[0].iov_len >= RECORD_BYTES / 2)
+        return str_of(pieces[0].iov_base, pieces[0].iov_len);
     for (unsigned i = 0; i < k && used < RECORD_BYTES; i++) {
         size_t room = RECORD_BYTES - used;
-        size_t take = pieces[i].len < room ? pieces[i].len : room;
-        memcpy(c->loop->plain_buf + used, pieces[i].base, take);
+        size_t take = pieces[i].iov_len < room ? pieces[i].iov_len : room;
+        memcpy(c->loop->plain_buf + used, pieces[i].iov_base, take);
         used += take;
     }
     return str_of(c->loop->plain_buf, used);

@@ -31,12 +31,6 @@ static void watch_init(struct loop *loop)
     must(uv_poll_start(&loop->watch, UV_READABLE, on_watch) == 0);
 }
 
-static int conn_fd(struct loop_conn *c)
-{
-    uv_os_fd_t fd;
-    return uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0 ? fd : -1;
-}
-
 void watch_add(struct loop_conn *c)
 {
     struct loop *loop = c->loop;
@@ -45,8 +39,7 @@ void watch_add(struct loop_conn *c)
     if (loop->watch_fd < 0)
         watch_init(loop);
     struct epoll_event none = {.events = 0, .data.ptr = c};
-    c->watched = loop->watch_fd >= 0 &&
-                 epoll_ctl(loop->watch_fd, EPOLL_CTL_ADD, conn_fd(c), &none) == 0;
+    c->watched = loop->watch_fd >= 0 && epoll_ctl(loop->watch_fd, EPOLL_CTL_ADD, c->fd, &none) == 0;
 }
 
 void watch_drop(struct loop_conn *c)
@@ -55,7 +48,7 @@ void watch_drop(struct loop_conn *c)
     if (!c->watched)
         return;
     c->watched = false;
-    must(epoll_ctl(c->loop->watch_fd, EPOLL_CTL_DEL, conn_fd(c), &none) == 0);
+    must(epoll_ctl(c->loop->watch_fd, EPOLL_CTL_DEL, c->fd, &none) == 0);
 }
 
 void watch_fini(struct loop *loop)
