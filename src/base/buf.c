@@ -221,6 +221,19 @@ void buf_json_member(struct buf *b, const char *name, struct str value)
     buf_json_str(b, value);
 }
 
+void buf_json_plain(struct buf *b, const char *name, struct str value)
+{
+    buf_json_key(b, name);
+    char *p = buf_reserve(b, value.n + 2);
+    if (p == NULL)
+        return;
+    p[0] = '"';
+    if (value.n != 0)
+        memcpy(p + 1, value.p, value.n);
+    p[value.n + 1] = '"';
+    b->n += value.n + 2;
+}
+
 void buf_json_i64(struct buf *b, const char *name, int64_t value)
 {
     buf_json_key(b, name);
@@ -236,7 +249,7 @@ void buf_json_bool(struct buf *b, const char *name, bool value)
 void buf_json_nano(struct buf *b, const char *name, struct nano value)
 {
     char text[UNITS_TEXT_MAX];
-    buf_json_member(b, name, nano_format(value, text));
+    buf_json_plain(b, name, nano_format(value, text));
 }
 
 void buf_json_nano_number(struct buf *b, const char *name, struct nano value)
@@ -250,7 +263,7 @@ void buf_json_time(struct buf *b, const char *name, int64_t unix_us)
 {
     char text[CLOCK_TEXT_MAX];
     if (unix_us != 0) {
-        buf_json_member(b, name, clock_rfc3339(unix_us, text));
+        buf_json_plain(b, name, clock_rfc3339(unix_us, text));
         return;
     }
     buf_json_key(b, name);

@@ -77,6 +77,8 @@ void buf_json_str(struct buf *b, struct str s);
 /* `"name":` with a comma before it unless it is the first member or element. */
 void buf_json_key(struct buf *b, const char *name);
 void buf_json_member(struct buf *b, const char *name, struct str value);
+/* The same of a value of our own that needs no escapes: an id, a number, a word of the code. */
+void buf_json_plain(struct buf *b, const char *name, struct str value);
 void buf_json_i64(struct buf *b, const char *name, int64_t value);
 void buf_json_bool(struct buf *b, const char *name, bool value);
 /* As a decimal string. */

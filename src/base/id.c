@@ -83,7 +83,7 @@ struct str id_text(const char *prefix, struct id id, char text[ID_TEXT_MAX])
 void id_json(struct buf *b, const char *name, const char *prefix, struct id id)
 {
     char text[ID_TEXT_MAX];
-    buf_json_member(b, name, id_text(prefix, id, text));
+    buf_json_plain(b, name, id_text(prefix, id, text));
 }
 
 bool id_parse(const char *prefix, struct str s, struct id *ret_id)

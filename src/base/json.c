@@ -558,3 +558,8 @@ bool json_is_true(struct str value)
 {
     return str_eq(value, STR("true"));
 }
+
+bool json_is_plain(struct str s)
+{
+    return s.n == 0 || lanes_special(s.p, s.p + s.n) == s.p + s.n;
+}

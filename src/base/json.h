@@ -88,5 +88,7 @@ MUST enum err json_string(struct arena *a, struct str value, struct str *ret_s);
 /* Integer in [min, max]; 1e3 and 1.0 count as integers; else ERR_INVALID_REQUEST. */
 MUST enum err json_int(struct str value, int64_t min, int64_t max, int64_t *ret_n);
 bool json_is_true(struct str value);
+/* May these bytes stand between quotes as they are? (ASCII only.) */
+bool json_is_plain(struct str s);
 
 #endif

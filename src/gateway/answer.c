@@ -29,24 +29,16 @@ static void keep_member(struct cutter *k, size_t at, size_t end)
     k->prev_end = end;
 }
 
-static bool is_plain(struct str s)
+static struct str in_quotes(struct arena *out, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] >= 0x7F || s.p[i] == '"' ||
-            s.p[i] == '\\')
-            return false;
-    return true;
+    const struct str parts[] = {STR("\""), s, STR("\"")};
+    return arena_join(out, parts, 3);
 }
 
 static struct str quoted(struct arena *out, struct str s)
 {
-    char *p = is_plain(s) ? arena_alloc(out, s.n + 2) : NULL;
-    if (p != NULL) {
-        p[0] = '"';
-        memcpy(p + 1, s.p, s.n);
-        p[s.n + 1] = '"';
-        return str_of(p, s.n + 2);
-    }
+    if (json_is_plain(s))
+        return in_quotes(out, s);
     struct buf b;
     buf_init(&b, 8 * MODEL_BYTES_MAX + 16);
     buf_json_str(&b, s);
@@ -101,7 +93,7 @@ void answer_look(struct call *c, struct str object, const struct json_index *ind
             edits_add(&v->edits, value_at, w.value.n, quoted(out, c->rq.model));
         else if (m == A_ID) {
             note_id(c, w.value);
-            edits_add(&v->edits, value_at, w.value.n, quoted(out, str_c(c->id_text)));
+            edits_add(&v->edits, value_at, w.value.n, in_quotes(out, str_c(c->id_text)));
         } else if (m == A_USAGE)
             v->usage = w.value;
         else if (m == A_ERROR)

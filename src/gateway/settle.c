@@ -80,19 +80,19 @@ static void log_line(struct call *c)
     struct buf *b = &gl->log;
     int64_t now = loop_now_us(gl->loop);
     buf_reset(b);
-    buf_json_member(b, "request_id", str_c(c->id_text));
-    buf_json_member(b, "user", str_c(c->key->user_hash));
-    buf_json_member(b, "product", str_c(c->product->name));
+    buf_json_plain(b, "request_id", str_c(c->id_text));
+    buf_json_plain(b, "user", str_c(c->key->user_hash));
+    buf_json_plain(b, "product", str_c(c->product->name));
     buf_json_member(b, "model", c->rq.model);
     buf_json_member(b, "provider", c->plan.candidates[c->candidate].provider->tag);
     buf_json_i64(b, "status", c->err == OK ? 200 : err_info(c->err)->status);
     if (c->err != OK)
-        buf_json_member(b, "error", str_c(err_info(c->err)->code));
+        buf_json_plain(b, "error", str_c(err_info(c->err)->code));
     buf_json_bool(b, "stream", c->rq.stream);
     buf_json_i64(b, "attempts", c->attempts);
     buf_json_i64(b, "input_tokens", c->ans.usage.input);
     buf_json_i64(b, "output_tokens", c->ans.usage.output);
-    buf_json_member(b, "basis", str_c(basis_name(c->basis)));
+    buf_json_plain(b, "basis", str_c(basis_name(c->basis)));
     buf_json_nano(b, "charge_usd", c->charge);
     buf_json_nano(b, "cost_usd", c->cost);
     if (c->unresolved)

@@ -135,8 +135,8 @@ static void line(struct buf *b, const char *level, const char *event, int64_t wa
 {
     buf_byte(b, '{');
     buf_json_time(b, "time", wall_us);
-    buf_json_member(b, "level", str_c(level));
-    buf_json_member(b, "event", str_c(event));
+    buf_json_plain(b, "level", str_c(level));
+    buf_json_plain(b, "event", str_c(event));
     if (members.n != 0) {
         buf_byte(b, ',');
         buf_add(b, members);

@@ -31,7 +31,7 @@
 #define WINDOW_FROM 8
 #define WINDOW_TO 96
 /* Each slice is a wake-up of its own; one in which nobody came ends the wait. */
-#define WINDOW_SLICE_US 300
+#define WINDOW_SLICE_US 600
 #define CONTROLS_AT_ONCE 64
 #define CONTROLS_US 2000
 #define BUSY_AGAIN_US (50 * US_PER_MS)
