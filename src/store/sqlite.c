@@ -29,7 +29,7 @@
 #define PAGE 4096
 /* A checkpoint per MiB of WAL: what it flushes, the redo log's next write waits for. The
  * writer starts over from 8 MiB on. */
-#define WAL_CHECKPOINT_PAGES 64
+#define WAL_CHECKPOINT_PAGES 256
 #define WAL_RESTART_PAGES 2048
 /* What is kept of the log's file: as much as it grows to between two restarts under load, so that
  * commits overwrite it in place; cutting and growing it again costs each of them a second flush. */
