@@ -51,7 +51,6 @@ struct store_options house_store_options(const struct house *h, bool may_create)
                                   .data_dir = h->data_dir,
                                   .readers_max = (size_t)h->config->store_readers,
                                   .ballast_bytes = (size_t)h->config->store_ballast,
-                                  .window_us = h->config->store_commit_window,
                                   .may_create = may_create};
 }
 
@@ -90,6 +89,7 @@ static struct gateway_options gateway_options_of(struct house *h)
         .user_keys_arg = h,
         .tier_balance = c->limits_tier_balance,
         .durability = c->store_durability,
+        .commit_window_us = c->store_commit_window,
         .unknown_outcome = c->gateway_unknown_outcome,
         .header_prefix = c->brand_header_prefix,
         .top_up_url = h->top_up_url,

@@ -11,6 +11,8 @@
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ALIGNED(n) __attribute__((aligned(n)))
+/* The type is that many bytes of it, worked on side by side. */
+#define VECTOR(bytes) __attribute__((vector_size(bytes)))
 #define PACKED __attribute__((packed))
 
 #endif

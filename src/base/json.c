@@ -2,8 +2,7 @@
 #include "base/json.h"
 #include "base/lanes.h"
 
-/* Scanners take a pointer to their first byte and the end of the text, and return where they stopped
- * behind. */
+/* Scanners take a pointer to their first byte and return one behind their last. */
 
 static inline bool is_space(char c)
 {

@@ -10,7 +10,7 @@
 #include <emmintrin.h>
 #endif
 
-typedef signed char lanes __attribute__((vector_size(16)));
+typedef signed char lanes VECTOR(16);
 
 static inline lanes lanes_at(const char *p)
 {

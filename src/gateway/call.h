@@ -178,8 +178,8 @@ struct gateway_loop {
     struct upstream_pool *pool;
     struct call *calls, *free_calls;
     size_t calls_n;
-    struct call *wait_first, *wait_last;
-    struct call *late;
+    struct call *wait_first, *wait_last, *late;
+    int64_t records_since_us; /* when the first was there that the writer has not got; 0: none */
     struct loop_timer tick;
     struct buf models; /* GET /v1/models of `models_generation` */
     uint64_t models_generation;

@@ -40,6 +40,7 @@ struct gateway_options {
     void *user_keys_arg;
     uint8_t seal[CRYPTO_KEY_LEN]; /* for kept answers */
     enum gateway_durability durability;
+    int64_t commit_window_us; /* a loop with other work keeps its records so long together */
     enum ledger_policy unknown_outcome;
     const char *header_prefix; /* "X-Tollgate-" */
     const char *top_up_url;

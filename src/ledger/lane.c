@@ -43,6 +43,11 @@ void ledger_lane_free(struct ledger_lane **lane)
     must(pthread_mutex_unlock(&l->lock) == 0);
 }
 
+bool ledger_lane_has_records(const struct ledger_lane *lane)
+{
+    return lane->own.n != 0;
+}
+
 void ledger_lane_flush(struct ledger_lane *lane)
 {
     if (lane->own.n == 0)

@@ -68,8 +68,8 @@ struct nano ledger_cap_limit(const struct ledger_account *a); /* less balance: w
 MUST enum err ledger_lane_new(struct ledger *ledger, void (*wake)(void *arg), void *arg,
                               struct ledger_lane **ret_lane);
 void ledger_lane_free(struct ledger_lane **lane);
-/* Hands the turn's records to the writer; call once at the end of each turn (cheap when none). */
-void ledger_lane_flush(struct ledger_lane *lane);
+bool ledger_lane_has_records(const struct ledger_lane *lane);
+void ledger_lane_flush(struct ledger_lane *lane); /* to the writer, who commits at once */
 
 struct ledger_hold {
     struct id call; /* the request id, never used twice: the charge's idempotency */

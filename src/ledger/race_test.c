@@ -245,12 +245,6 @@ static void bench(int64_t seconds, int64_t rate, bool postgres)
     struct ledger_testkit kit;
     if (!ledger_testkit_begin(&kit, postgres))
         return;
-    uint64_t window_us;
-    if (str_to_u64(str_c(getenv("LEDGER_BENCH_WINDOW")), 1000000, &window_us)) {
-        ledger_testkit_close(&kit);
-        kit.house.options.window_us = (int64_t)window_us;
-        ledger_testkit_open(&kit);
-    }
     kit.now_us = clock_wall_us();
     for (unsigned i = 0; i < BENCH_LANES; i++) {
         lanes[i] = (struct bench_lane){

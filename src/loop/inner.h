@@ -1,7 +1,8 @@
 /* What the files of this room share. Nobody else includes it.
  *
  * Owns: nothing.  Needs: libuv, OpenSSL.  Threads: the loop's own, where not said otherwise.
- * Memory: a connection is freed in libuv's close callback, so a pointer stays good for the turn.
+ * Memory: a connection is freed in libuv's close callback (one without a socket by a post), so a
+ * pointer stays good for the turn.
  * Errors: none.  Units: µs, bytes.
  * Always: conn_finish is the only way a connection ends, and is never called from a user's call. */
 #ifndef LOOP_INNER_H
@@ -93,6 +94,7 @@ struct loop {
     bool stopped; /* stopping has been acted upon */
     struct loop_turn_end turn_ends[LOOP_TURN_ENDS_MAX];
     size_t turn_ends_n;
+    struct loop_turn_end turn_over;
 
     pthread_mutex_t lock; /* guards posts */
     struct loop_posts posts, posts_running;

@@ -9,6 +9,7 @@
 #include "loop/inner.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,6 +91,19 @@ void loop_on_turn_end(struct loop *loop, loop_f fn, void *arg)
 {
     must(loop->turn_ends_n < LOOP_TURN_ENDS_MAX);
     loop->turn_ends[loop->turn_ends_n++] = (struct loop_turn_end){fn, arg};
+}
+
+void loop_on_turn_over(struct loop *loop, loop_f fn, void *arg)
+{
+    must(loop->turn_over.fn == NULL);
+    loop->turn_over = (struct loop_turn_end){fn, arg};
+}
+
+bool loop_is_idle(const struct loop *loop)
+{
+    struct pollfd events = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    return !loop->again_is_on && !atomic_load_explicit(&loop->posted, memory_order_relaxed) &&
+           poll(&events, 1, 0) == 0;
 }
 
 /* ---- posts ---- */
@@ -229,6 +243,8 @@ static void on_prepare(uv_prepare_t *prepare)
                atomic_load_explicit(&loop->posted, memory_order_relaxed);
     }
     again_set(loop, more);
+    if (loop->turn_over.fn != NULL)
+        loop->turn_over.fn(loop->turn_over.arg);
     timer_arm(loop);
     if (loop->stopped && !more && is_quiet(loop)) {
         loop->finished = true;

@@ -479,7 +479,7 @@ static void test_deaths_on_demand(void **state)
 static void be_the_child(char **argv)
 {
     struct store_testkit kit = {
-        .options = {.data_dir = argv[1], .url = argv[2], .window_us = 1000, .may_create = true}};
+        .options = {.data_dir = argv[1], .url = argv[2], .may_create = true}};
     for (unsigned i = 0; i < STATEMENTS; i++)
         ids[i] = (enum sql_id)store_statement_extra(i, &statements[i]);
     run_until_killed(&kit, STDOUT_FILENO);

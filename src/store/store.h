@@ -31,7 +31,6 @@ struct store_options {
         *data_dir; /* made with mode 0700 when missing; holds lock, ballast, socket, secrets */
     size_t readers_max; /* connections for readers: 8 */
     size_t ballast_bytes; /* 16 MiB; 0: none */
-    int64_t window_us; /* widest group-commit window under load: 1,000 */
     bool may_create; /* else a missing database is ERR_NOT_FOUND */
 };
 

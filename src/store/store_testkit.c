@@ -96,11 +96,8 @@ bool store_testkit_begin(struct store_testkit *kit, bool postgres)
     } else {
         snprintf(kit->url, sizeof(kit->url), "sqlite:%s/tollgate.db", kit->dir);
     }
-    kit->options = (struct store_options){.url = kit->url,
-                                          .data_dir = kit->dir,
-                                          .readers_max = 4,
-                                          .window_us = 1000,
-                                          .may_create = true};
+    kit->options = (struct store_options){
+        .url = kit->url, .data_dir = kit->dir, .readers_max = 4, .may_create = true};
     return true;
 }
 

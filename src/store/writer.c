@@ -7,9 +7,8 @@
  * Without a redo log a batch is a transaction. Control closures find the tables as the batches
  * before them left them, and their commit makes all of that durable.
  *
- * Group commit: what arrives while a commit is on its way is in the next one. A lone record is
- * never delayed. When commits carry many records, the next one waits a little longer for more,
- * up to the window, as long as records keep arriving; each record then costs less. */
+ * Group commit: what arrives while a commit is on its way is in the next one. Nothing is waited for
+ * here: who has records keeps them together as long as that is better (gateway/wire.c). */
 #include "store/engine.h"
 #include "store/redo.h"
 
@@ -22,16 +21,10 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Commits of up to FROM records are not worth waiting for; from TO on the whole window is. */
-#define WINDOW_FROM 8
-#define WINDOW_TO 96
-/* Each slice is a wake-up of its own; one in which nobody came ends the wait. */
-#define WINDOW_SLICE_US 600
 #define CONTROLS_AT_ONCE 64
 #define CONTROLS_US 2000
 #define BUSY_AGAIN_US (50 * US_PER_MS)
@@ -77,8 +70,7 @@ struct store_writer {
     struct buf kept; /* the entry, when it has to outlive what it was packed into */
     bool tables_wait; /* entries are durable that the tables do not have */
     bool may_breathe; /* the tables are being written, and can wait for a batch */
-    size_t last_records;
-    int64_t last_end_us, batch_again_us, tables_again_us, space_us;
+    int64_t batch_again_us, tables_again_us, space_us;
     unsigned tries;
     struct store_ballast ballast;
     bool ballast_asked;
@@ -222,30 +214,6 @@ static bool is_pending(const struct store_writer *w)
            (w->store->redo == NULL && is_due(w));
 }
 
-/* When the next commits have waited long enough for company: the last ones had so much of it. */
-static int64_t window_end(const struct store_writer *w)
-{
-    int64_t window_us = w->store->options.window_us;
-    if (w->last_records <= WINDOW_FROM || window_us <= 0 || atomic_load(&w->stop))
-        return 0;
-    size_t n = w->last_records < WINDOW_TO ? w->last_records : WINDOW_TO;
-    return w->last_end_us + window_us * (int64_t)(n - WINDOW_FROM) / (WINDOW_TO - WINDOW_FROM);
-}
-
-static void gather(struct store_writer *w)
-{
-    int64_t until_us = window_end(w);
-    for (int64_t now_us = clock_mono_us(); now_us < until_us; now_us = clock_mono_us()) {
-        int64_t slice_us = until_us - now_us < WINDOW_SLICE_US ? until_us - now_us
-                                                               : WINDOW_SLICE_US;
-        struct timespec ts = {.tv_nsec = slice_us * 1000};
-        atomic_store(&w->wake, AWAKE);
-        nanosleep(&ts, NULL);
-        if (atomic_load(&w->wake) != POKED)
-            break; /* nobody came: who is here is not kept waiting */
-    }
-}
-
 /* A transaction was not committed. Returns when to try again; ends the process where trying is no
  * use. */
 static int64_t again_after(struct store_writer *w, enum err e, const char *what)
@@ -344,9 +312,7 @@ static void pack(struct store_writer *w)
 
 static void is_durable(struct store_writer *w, int64_t begin_us)
 {
-    w->last_end_us = clock_mono_us();
-    count_commit(w, w->last_end_us - begin_us, w->entry_records);
-    w->last_records = w->entry_records;
+    count_commit(w, clock_mono_us() - begin_us, w->entry_records);
     w->tries = 0;
     if (w->entry_waits) {
         w->entry_waits = false;
@@ -358,15 +324,11 @@ static bool write_batch(struct store_writer *w)
 {
     if (!is_pending(w) || clock_mono_us() < w->batch_again_us)
         return false;
-    if (!w->entry_waits) {
-        gather(w);
-        if (w->source.pack != NULL)
-            pack(w);
-    }
+    if (!w->entry_waits && w->source.pack != NULL)
+        pack(w);
     int64_t begin_us = clock_mono_us();
     enum err e = write_entry(w);
     if (e != OK) {
-        w->last_end_us = clock_mono_us();
         w->batch_again_us = again_after(w, e, "the journal");
         w->tries++;
         return false;
@@ -383,8 +345,6 @@ void store_breathe(struct store_conn *conn)
     if (w->entry_waits || !w->source.pending(w->source.arg))
         return;
     int64_t begin_us = clock_mono_us();
-    if (begin_us < window_end(w))
-        return;
     pack(w);
     if (append_entry(w) == OK) {
         is_durable(w, begin_us);
@@ -570,7 +530,6 @@ static void change_source(struct store_writer *w)
     w->has_source = w->next_source != NULL;
     if (w->has_source)
         w->source = *w->next_source;
-    w->last_records = 0;
     if (w->has_source && !w->had_source && w->store->redo != NULL)
         store_redo_reset(w->store->redo);
     w->had_source = w->had_source || w->has_source;
@@ -679,8 +638,6 @@ static void *writer_main(void *arg)
     struct store_writer *w = arg;
     thread_name("tg-writer");
     thread_be_prompt();
-    /* Slices of a window are shorter than the kernel's usual slack. */
-    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
     for (;;) {
         atomic_store(&w->wake, AWAKE);
         change_source(w);

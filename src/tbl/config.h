@@ -41,7 +41,7 @@
     CONF(brand, logo_url, STR, "", "picture beside the name; https, or a path of this server")     \
     CONF(store, database, STR, "", "sqlite:PATH or postgresql://…; empty: DIR/tollgate.db")        \
     CONF(store, durability, MODE, "strict", "strict, overlap or relaxed")                          \
-    CONF(store, commit_window, TIME, "1ms", "widest group commit under load")                      \
+    CONF(store, commit_window, TIME, "1ms", "longest gathering for one commit")                    \
     CONF(store, ballast, SIZE, "16M", "disk space kept for settlements when the disk is full")     \
     CONF(store, readers, INT, "4", "database connections for readers")                             \
     CONF(gateway, default_output_tokens, INT, "4096", "held when the client names no cap")         \
