@@ -119,21 +119,22 @@ static void on_turn_end(void *gateway_loop)
 /* A commit costs as much with one record as with a hundred. So a loop that has something else to do
  * does that first, and hands over what has gathered when it runs out of work, or after the window.
  */
-static void on_turn_over(void *gateway_loop)
+static bool on_turn_over(void *gateway_loop)
 {
     struct gateway_loop *gl = gateway_loop;
     const struct gateway_options *o = &gl->g->o;
     int64_t now = loop_now_us(gl->loop);
     if (!ledger_lane_has_records(gl->lane))
-        return;
+        return false;
     if (gl->records_since_us == 0)
         gl->records_since_us = now;
     bool waits = o->durability != GATEWAY_RELAXED &&
                  now - gl->records_since_us < o->commit_window_us && !loop_is_idle(gl->loop);
     if (waits)
-        return;
+        return true;
     gl->records_since_us = 0;
     ledger_lane_flush(gl->lane);
+    return false;
 }
 
 /* Calls whose hold does not become durable (a full disk) are refused before they go upstream. */

@@ -86,7 +86,7 @@ struct loop {
     int watch_fd; /* -1: not made yet */
     int spare_fd; /* given up to accept and drop a connection when no descriptor is left */
 
-    bool in_turn, running, again_is_on, called, finished;
+    bool in_turn, running, again_is_on, called, more, finished;
     int64_t now_us, wall_read_us, wall_ahead_us;
     _Atomic int64_t turn_began_us; /* 0: waiting */
     _Atomic int64_t turn_us_max;
@@ -94,7 +94,8 @@ struct loop {
     bool stopped; /* stopping has been acted upon */
     struct loop_turn_end turn_ends[LOOP_TURN_ENDS_MAX];
     size_t turn_ends_n;
-    struct loop_turn_end turn_over;
+    bool (*turn_over)(void *arg);
+    void *turn_over_arg;
 
     pthread_mutex_t lock; /* guards posts */
     struct loop_posts posts, posts_running;

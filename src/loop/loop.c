@@ -93,16 +93,17 @@ void loop_on_turn_end(struct loop *loop, loop_f fn, void *arg)
     loop->turn_ends[loop->turn_ends_n++] = (struct loop_turn_end){fn, arg};
 }
 
-void loop_on_turn_over(struct loop *loop, loop_f fn, void *arg)
+void loop_on_turn_over(struct loop *loop, bool (*fn)(void *arg), void *arg)
 {
-    must(loop->turn_over.fn == NULL);
-    loop->turn_over = (struct loop_turn_end){fn, arg};
+    must(loop->turn_over == NULL);
+    loop->turn_over = fn;
+    loop->turn_over_arg = arg;
 }
 
 bool loop_is_idle(const struct loop *loop)
 {
     struct pollfd events = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
-    return !loop->again_is_on && !atomic_load_explicit(&loop->posted, memory_order_relaxed) &&
+    return !loop->more && !atomic_load_explicit(&loop->posted, memory_order_relaxed) &&
            poll(&events, 1, 0) == 0;
 }
 
@@ -232,21 +233,21 @@ static void on_prepare(uv_prepare_t *prepare)
     loop_turn_begin(loop);
     if (atomic_load_explicit(&loop->stopping, memory_order_acquire) && !loop->stopped)
         close_everything(loop);
-    bool more = true;
-    for (int i = 0; more && i < LOOP_GENERATIONS_MAX; i++) {
+    loop->more = true;
+    for (int i = 0; loop->more && i < LOOP_GENERATIONS_MAX; i++) {
         posts_run(loop);
         loop->called = false;
         for (size_t k = 0; k < loop->turn_ends_n; k++)
             loop->turn_ends[k].fn(loop->turn_ends[k].arg);
         settle_all(loop);
-        more = loop->called || !link_is_alone(&loop->dirty) ||
-               atomic_load_explicit(&loop->posted, memory_order_relaxed);
+        loop->more = loop->called || !link_is_alone(&loop->dirty) ||
+                     atomic_load_explicit(&loop->posted, memory_order_relaxed);
     }
-    again_set(loop, more);
-    if (loop->turn_over.fn != NULL)
-        loop->turn_over.fn(loop->turn_over.arg);
+    bool soon = loop->turn_over != NULL && loop->turn_over(loop->turn_over_arg);
+    soon |= atomic_load_explicit(&loop->posted, memory_order_relaxed); /* by that */
+    again_set(loop, loop->more || soon);
     timer_arm(loop);
-    if (loop->stopped && !more && is_quiet(loop)) {
+    if (loop->stopped && !loop->more && is_quiet(loop)) {
         loop->finished = true;
         uv_stop(&loop->uv);
     }

@@ -48,9 +48,10 @@ MUST enum err loop_work(struct loop *loop, loop_f work, loop_f done, void *arg);
 /* Called at the end of every turn, before the flush of writes, and once more when the flush made
  * callbacks. At most eight of them, in this order; posts of the turn have run before. */
 void loop_on_turn_end(struct loop *loop, loop_f fn, void *arg);
-/* Called when the turn is over and its writes have left; writes nothing itself. */
-void loop_on_turn_over(struct loop *loop, loop_f fn, void *arg);
-/* In there: nothing waits for the loop, so that it is about to sleep. */
+/* Called when the turn is over and its writes have left; writes nothing itself. True: the loop does
+ * not sleep before its next turn. One per loop. */
+void loop_on_turn_over(struct loop *loop, bool (*fn)(void *arg), void *arg);
+/* In there: nothing waits for the loop. */
 bool loop_is_idle(const struct loop *loop);
 /* From any thread: longest turn since the last call, the running one included, for the watchdog
  * (turns over 50 ms are reported). */

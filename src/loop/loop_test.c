@@ -103,6 +103,47 @@ static void test_post_from_the_loop(void **state)
 
 /* ---- turns ---- */
 
+/* ---- the end of a turn that does not sleep ---- */
+
+static struct {
+    int calls;
+    bool idle[4], late;
+} over;
+
+static bool on_turn_over(void *arg)
+{
+    (void)arg;
+    if (over.calls < 3)
+        over.idle[over.calls] = loop_is_idle(loop);
+    if (++over.calls == 3) {
+        loop_post(loop, stop, loop);
+        over.idle[3] = loop_is_idle(loop);
+    }
+    return over.calls < 3;
+}
+
+static void on_late(void *arg)
+{
+    (void)arg;
+    over.late = true;
+    loop_stop(loop);
+}
+
+static void test_turn_over(void **state)
+{
+    struct loop_timer guard;
+    (void)state;
+    set_up();
+    loop_on_turn_over(loop, on_turn_over, NULL);
+    loop_timer_init(&guard, loop, on_late, NULL);
+    loop_timer_start(&guard, 5 * US_PER_S); /* nothing else would wake a loop that slept */
+    loop_run(loop);
+    assert_false(over.late);
+    assert_true(over.idle[0] && over.idle[1] && over.idle[2]);
+    assert_false(over.idle[3]); /* a post waits */
+    tear_down();
+}
+
 static int turn_ends;
 
 static void on_turn_end(void *arg)
@@ -413,6 +454,7 @@ static void test_resolve(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_turn_over),
         cmocka_unit_test(test_post_from_many_threads),
         cmocka_unit_test(test_post_from_the_loop),
         cmocka_unit_test(test_turns),
