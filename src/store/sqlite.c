@@ -27,9 +27,9 @@
 /* "Toll", as `file` and sqlite3 show it. */
 #define APPLICATION_ID 0x546f6c6c
 #define PAGE 4096
-/* A checkpoint per MiB of WAL: what it flushes, the redo log's next write waits for. The
+/* A checkpoint per 128 KiB of WAL: what it flushes, the redo log's next write waits for. The
  * writer starts over from 8 MiB on. */
-#define WAL_CHECKPOINT_PAGES 256
+#define WAL_CHECKPOINT_PAGES 32
 #define WAL_RESTART_PAGES 2048
 /* What is kept of the log's file: as much as it grows to between two restarts under load, so that
  * commits overwrite it in place; cutting and growing it again costs each of them a second flush. */
@@ -525,7 +525,7 @@ static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
     (void)db;
     (void)name;
     int before = atomic_exchange(&state_of(store)->wal_pages, pages);
-    /* Once per thousand pages, not per commit: the keeper may be at work already. */
+    /* Once per so many pages, not per commit: the keeper may be at work already. */
     if (pages >= WAL_CHECKPOINT_PAGES &&
         (before > pages || before / WAL_CHECKPOINT_PAGES != pages / WAL_CHECKPOINT_PAGES))
         store_keep_soon(store);
