@@ -168,18 +168,23 @@ static void json_careful(struct buf *b, struct str s)
     }
 }
 
+static void put_quoted(struct buf *b, struct str plain)
+{
+    char *p = buf_reserve(b, plain.n + 2);
+    if (p == NULL)
+        return;
+    p[0] = '"';
+    if (plain.n != 0)
+        memcpy(p + 1, plain.p, plain.n);
+    p[plain.n + 1] = '"';
+    b->n += plain.n + 2;
+}
+
 void buf_json_str(struct buf *b, struct str s)
 {
     size_t plain = plain_bytes(s);
-    char *p = buf_reserve(b, plain + 2);
-    if (p == NULL)
-        return;
-    *p = '"';
-    if (plain != 0)
-        memcpy(p + 1, s.p, plain);
-    p[plain + 1] = '"';
-    b->n += plain + 2;
-    if (plain == s.n)
+    put_quoted(b, str_upto(s, plain));
+    if (plain == s.n || b->over)
         return;
     b->n--; /* the quote comes later */
     json_careful(b, str_from(s, plain));
@@ -224,14 +229,7 @@ void buf_json_member(struct buf *b, const char *name, struct str value)
 void buf_json_plain(struct buf *b, const char *name, struct str value)
 {
     buf_json_key(b, name);
-    char *p = buf_reserve(b, value.n + 2);
-    if (p == NULL)
-        return;
-    p[0] = '"';
-    if (value.n != 0)
-        memcpy(p + 1, value.p, value.n);
-    p[value.n + 1] = '"';
-    b->n += value.n + 2;
+    put_quoted(b, value);
 }
 
 void buf_json_i64(struct buf *b, const char *name, int64_t value)

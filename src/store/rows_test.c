@@ -57,36 +57,11 @@ static enum err make_tables(struct store_conn *conn, void *arg)
                          " STRICT, WITHOUT ROWID");
 }
 
-struct fixture {
-    struct store_testkit kit;
-    struct store *store;
-};
-
 static int set_up(void **state)
 {
-    struct fixture *f = mem_zalloc(sizeof(*f));
-    *state = f;
     for (unsigned i = 0; i < STATEMENTS; i++)
         ids[i] = (enum sql_id)store_statement_extra(i, &statements[i]);
-    if (!store_testkit_begin(&f->kit, postgres))
-        return -1;
-    f->store = store_testkit_open(&f->kit);
-    return store_write(f->store, make_tables, NULL) == OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    store_close(&f->store);
-    store_testkit_end(&f->kit);
-    mem_free(f);
-    return 0;
-}
-
-static struct store *store_of(void **state)
-{
-    struct fixture *f = *state;
-    return f->store;
+    return store_fixture_open(state, postgres, make_tables);
 }
 
 /* ---------------------------------------------------------------- looking */
@@ -153,7 +128,7 @@ static enum err write_range(struct store *store, int from, int to)
 
 static void test_each_number_of_rows(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     int64_t rows = 0, together = 0;
     for (int n = 0; n <= 3 * MANY; n++) {
         assert_int_equal(write_range(store, (int)rows, (int)rows + n), OK);
@@ -217,7 +192,7 @@ static enum err put_values(struct store_conn *conn, void *arg)
 
 static void test_values_are_copied(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     int rows = 2 * MANY + 5;
     assert_int_equal(store_write(store, put_values, &rows), OK);
@@ -255,7 +230,7 @@ static enum err put_long(struct store_conn *conn, void *arg)
 /* What is too long for the room that there is goes its way alone; nothing is lost or cut. */
 static void test_long_values(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     assert_int_equal(store_write(store, put_long, NULL), OK);
     assert_int_equal(sums(store, SUM).rows, 2 * MANY);
@@ -292,7 +267,7 @@ static enum err put_words(struct store_conn *conn, void *arg)
 
 static void test_what_is_there_already_stays(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(store_write(store, put_words, NULL), OK);
         assert_int_equal(sums(store, WORDS).rows, 6);
@@ -314,7 +289,7 @@ static enum err put_both(struct store_conn *conn, void *arg)
 
 static void test_two_statements_in_turns(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     int64_t rows = 2 * MANY + 3;
     assert_int_equal(store_write(store, put_both, NULL), OK);
     assert_int_equal(sums(store, WORDS).rows, rows);
@@ -345,7 +320,7 @@ static enum err put_between(struct store_conn *conn, void *arg)
 
 static void test_others_see_what_was_put(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     assert_int_equal(store_write(store, put_between, NULL), OK);
     struct sums s = sums(store, SUM);
     assert_int_equal(s.rows, 7);
@@ -391,7 +366,7 @@ static enum err clash_then_exec(struct store_conn *conn, void *arg)
 
 static void test_a_conflict_fails_all(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     assert_int_equal(write_range(store, 0, 1), OK);
     for (int rows = 1; rows <= 2 * MANY + 2; rows++) {
         for (int at = 0; at < rows; at++) {
@@ -416,7 +391,7 @@ static enum err put_bad(struct store_conn *conn, void *arg)
 
 static void test_a_check_fails_all(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     for (int at = 0; at < MANY; at++)
         assert_int_equal(store_write(store, put_bad, &at), ERR_CONFLICT);
     assert_int_equal(sums(store, SUM).rows, 0);
@@ -424,7 +399,7 @@ static void test_a_check_fails_all(void **state)
 
 static void test_rolled_back_is_gone(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct range r = {.give = ERR_VALIDATION_FAILED};
     for (r.to = 1; r.to < 2 * MANY; r.to++)
         assert_int_equal(store_write(store, put_range, &r), ERR_VALIDATION_FAILED);
@@ -471,7 +446,7 @@ static void on_third(void *arg, enum err e)
 /* Closures that queued up share a transaction: the one whose leftovers fail is alone in it. */
 static void test_closures_of_one_transaction(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct range first = {1, 4, OK}, third = {200, 203, OK};
     struct clash second = {3, 1};
@@ -495,7 +470,7 @@ static void test_closures_of_one_transaction(void **state)
  * writes the rest. */
 static void test_the_commit_writes_the_rest(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     const struct store_engine *engine = store->engine;
     struct store_conn *conn = NULL;
     char why[STORE_WHY_MAX];
@@ -565,7 +540,7 @@ static void test_copies(void **state)
 
 /* ---------------------------------------------------------------- */
 
-#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, store_fixture_close)
 
 static int run_all(const char *name)
 {

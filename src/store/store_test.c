@@ -2,7 +2,6 @@
 #include "store/store.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "store/engine.h"
 #include "store/store_testkit.h"
 
@@ -55,36 +54,11 @@ static enum err make_tables(struct store_conn *conn, void *arg)
                          " REFERENCES t) STRICT");
 }
 
-struct fixture {
-    struct store_testkit kit;
-    struct store *store;
-};
-
 static int set_up(void **state)
 {
-    struct fixture *f = mem_zalloc(sizeof(*f));
-    *state = f;
     for (unsigned i = 0; i < STATEMENTS; i++)
         ids[i] = (enum sql_id)store_statement_extra(i, &statements[i]);
-    if (!store_testkit_begin(&f->kit, postgres))
-        return -1;
-    f->store = store_testkit_open(&f->kit);
-    return store_write(f->store, make_tables, NULL) == OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    store_close(&f->store);
-    store_testkit_end(&f->kit);
-    mem_free(f);
-    return 0;
-}
-
-static struct store *store_of(void **state)
-{
-    struct fixture *f = *state;
-    return f->store;
+    return store_fixture_open(state, postgres, make_tables);
 }
 
 struct row {
@@ -132,7 +106,7 @@ static void in_dir(const char *dir, const char *how)
 
 static void test_types_come_back_as_given(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     struct store_query *q = NULL;
     static const int64_t numbers[] = {0, -1, INT64_MAX, INT64_MIN, 1234567890123};
@@ -169,7 +143,7 @@ static void test_types_come_back_as_given(void **state)
 /* PostgreSQL gives one answer at a time on a connection; the callers need not know. */
 static void test_one_query_inside_another(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     struct store_query *all = NULL, *one = NULL;
     char id[16];
@@ -200,7 +174,7 @@ static void test_one_query_inside_another(void **state)
 
 static void test_a_reader_sees_one_moment(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     struct store_query *q = NULL;
     assert_int_equal(add(store, "a", 1), OK);
@@ -218,7 +192,7 @@ static void test_a_reader_sees_one_moment(void **state)
 
 static void test_readers_cannot_write(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     assert_int_equal(store_reader_begin(store, &conn), OK);
     assert_int_equal(store_run(conn, ids[ADD], NULL, "tiB", STR("x"), INT64_C(1), str_of(NULL, 0)),
@@ -230,7 +204,7 @@ static void test_readers_cannot_write(void **state)
 
 static void test_readers_are_bounded(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conns[5] = {NULL};
     struct store_query *q = NULL;
     for (int i = 0; i < 4; i++)
@@ -251,7 +225,7 @@ static void test_readers_are_bounded(void **state)
 
 static void test_a_type_outside_the_dialect_is_told(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct store_conn *conn = NULL;
     struct store_query *q = NULL;
     assert_int_equal(store_reader_begin(store, &conn), OK);
@@ -296,7 +270,7 @@ static enum err two_rows_then(struct store_conn *conn, void *arg)
 
 static void test_a_closure_is_whole_or_not(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct job job = {.give = ERR_VALIDATION_FAILED};
     assert_int_equal(store_write(store, two_rows_then, &job), ERR_VALIDATION_FAILED);
     assert_int_equal(job.ends.rolled_back, 1);
@@ -322,7 +296,7 @@ static enum err orphan(struct store_conn *conn, void *arg)
 
 static void test_conflicts(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     assert_int_equal(add(store, "a", 0), OK);
     assert_int_equal(add(store, "a", 1), ERR_CONFLICT);
     assert_int_equal(add(store, "b", -1), ERR_CONFLICT);
@@ -353,7 +327,7 @@ static enum err careless_put(struct store_conn *conn, void *arg)
 
 static void test_an_overlooked_error_is_not_committed(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     assert_int_equal(add(store, "a", 1), OK);
     assert_int_equal(store_write(store, careless, NULL), ERR_CONFLICT);
     assert_int_equal(store_write(store, careless_put, NULL), ERR_CONFLICT);
@@ -381,7 +355,7 @@ static enum err many_puts(struct store_conn *conn, void *arg)
 
 static void test_puts_are_seen_by_what_follows(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     int64_t seen = 0;
     assert_int_equal(store_write(store, many_puts, &seen), OK);
     assert_int_equal(seen, 500);
@@ -413,7 +387,7 @@ static void *work(void *arg)
 
 static void test_closures_of_many_threads(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct worker workers[WRITERS];
     int64_t sum = 0;
     int ok = 0, conflicts = 0;
@@ -444,8 +418,8 @@ static void on_later(void *arg, enum err e)
 
 static void test_closing_waits_for_what_is_queued(void **state)
 {
-    struct fixture *f = *state;
-    (void)store_of(state);
+    struct store_fixture *f = *state;
+    (void)store_fixture_store(state);
     static char names[100][16];
     static struct row rows[100];
     atomic_store(&later_done, 0);
@@ -535,7 +509,7 @@ static void *give(void *arg)
 
 static void test_batches(void **state)
 {
-    struct store *store = store_of(state);
+    struct store *store = store_fixture_store(state);
     struct feed feed = {0};
     struct store_source source;
     struct giver givers[4];
@@ -564,8 +538,8 @@ static void test_batches(void **state)
 /* The writer's connection is cut between and during batches: nothing is lost, nothing twice. */
 static void test_a_cut_writer_comes_back(void **state)
 {
-    struct fixture *f = *state;
-    struct store *store = store_of(state);
+    struct store_fixture *f = *state;
+    struct store *store = store_fixture_store(state);
     struct feed feed = {0};
     struct store_source source;
     struct giver giver = {.store = store, .feed = &feed};
@@ -594,8 +568,8 @@ static void test_a_cut_writer_comes_back(void **state)
 
 static void test_what_was_written_is_there_again(void **state)
 {
-    struct fixture *f = *state;
-    struct store *store = store_of(state);
+    struct store_fixture *f = *state;
+    struct store *store = store_fixture_store(state);
     uint8_t pepper[32], again[32];
     char why[STORE_WHY_MAX];
     assert_int_equal(store_is_postgres(store), postgres);
@@ -629,8 +603,8 @@ static enum err try_open(const struct store_options *options, char why[STORE_WHY
 
 static void test_a_house_has_one_owner(void **state)
 {
-    struct fixture *f = *state;
-    (void)store_of(state);
+    struct store_fixture *f = *state;
+    (void)store_fixture_store(state);
     char why[STORE_WHY_MAX], pid[32], dir[] = "/tmp/tgstore.XXXXXX";
     struct store_options other = f->kit.options;
     assert_int_equal(try_open(&f->kit.options, why), ERR_HOUSE_OWNED);
@@ -646,8 +620,8 @@ static void test_a_house_has_one_owner(void **state)
 
 static void test_lost_secrets_are_noticed(void **state)
 {
-    struct fixture *f = *state;
-    (void)store_of(state);
+    struct store_fixture *f = *state;
+    (void)store_fixture_store(state);
     char why[STORE_WHY_MAX];
     store_close(&f->store);
     in_dir(f->kit.dir, "mv pepper away");
@@ -678,8 +652,8 @@ static enum err from_elsewhere(struct store_conn *conn, void *arg)
 
 static void test_a_newer_or_unknown_schema(void **state)
 {
-    struct fixture *f = *state;
-    struct store *store = store_of(state);
+    struct store_fixture *f = *state;
+    struct store *store = store_fixture_store(state);
     char why[STORE_WHY_MAX];
     assert_int_equal(store_write(store, from_the_future, NULL), OK);
     store_close(&f->store);
@@ -695,8 +669,8 @@ static void test_a_newer_or_unknown_schema(void **state)
 
 static void test_no_house(void **state)
 {
-    struct fixture *f = *state;
-    (void)store_of(state);
+    struct store_fixture *f = *state;
+    (void)store_fixture_store(state);
     char why[STORE_WHY_MAX];
     struct store_options o = f->kit.options;
     o.may_create = false;
@@ -773,8 +747,8 @@ static void spoil(struct backup *b)
 
 static void test_backup(void **state)
 {
-    struct fixture *f = *state;
-    struct store *store = store_of(state);
+    struct store_fixture *f = *state;
+    struct store *store = store_fixture_store(state);
     struct backup b;
     char why[STORE_WHY_MAX];
     int64_t sum = 0;
@@ -816,7 +790,7 @@ static void test_backup(void **state)
 
 /* ---------------------------------------------------------------- */
 
-#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, store_fixture_close)
 
 static int run_all(const char *name)
 {

@@ -136,3 +136,22 @@ struct store *store_testkit_open(const struct store_testkit *kit)
         fail("store_open", why);
     return store;
 }
+
+int store_fixture_open(void **state, bool postgres, store_write_f make_tables)
+{
+    struct store_fixture *f = mem_zalloc(sizeof(*f));
+    *state = f;
+    if (!store_testkit_begin(&f->kit, postgres))
+        return -1;
+    f->store = store_testkit_open(&f->kit);
+    return store_write(f->store, make_tables, NULL) == OK ? 0 : -1;
+}
+
+int store_fixture_close(void **state)
+{
+    struct store_fixture *f = *state;
+    store_close(&f->store);
+    store_testkit_end(&f->kit);
+    mem_free(f);
+    return 0;
+}

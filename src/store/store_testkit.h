@@ -27,4 +27,18 @@ void store_testkit_fini(void);
 /* Opens it, or ends the test with the words. */
 struct store *store_testkit_open(const struct store_testkit *kit);
 
+/* The state of a test: an open house with tables of the test's own. What cmocka calls before and
+ * behind each test; 0 when all is well. */
+struct store_fixture {
+    struct store_testkit kit;
+    struct store *store;
+};
+int store_fixture_open(void **state, bool postgres, store_write_f make_tables);
+int store_fixture_close(void **state);
+static inline struct store *store_fixture_store(void **state)
+{
+    const struct store_fixture *f = *state;
+    return f->store;
+}
+
 #endif
