@@ -221,7 +221,7 @@ describe('given back', () => {
     assert.equal(await balance(), before - 25);
     assert.equal((await refund({})).status, 409);
     const pi = await stripe('GET', `payment_intents/${await intent(o)}`);
-    assert.equal((await stripe('GET', `charges/${pi.latest_charge}`)).amount_refunded, 2500);
+    await until('Stripe has the rest', async () => (await stripe('GET', `charges/${pi.latest_charge}`)).amount_refunded === 2500);
     assert.ok((await operator.get('/api/admin/audit?action=payment.refund')).json.data.length >= 2);
   });
   test('a refund that Stripe refuses gives the credit back', async () => {
