@@ -247,10 +247,10 @@ static int start_plain(void **state)
 static int start_hasty(void **state)
 {
     (void)state;
-    start_with((struct http_options){.idle_us = 150000,
-                                     .head_us = 150000,
-                                     .body_us = 150000,
-                                     .write_us = 150000,
+    start_with((struct http_options){.idle_us = 400000,
+                                     .head_us = 400000,
+                                     .body_us = 400000,
+                                     .write_us = 400000,
                                      .connections_max = 2});
     return 0;
 }

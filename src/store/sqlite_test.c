@@ -319,7 +319,7 @@ static void test_killed_at_any_moment(void **state)
     }
     struct store *store = store_testkit_open(kit);
     int64_t last = 0, there = rows(store, &last);
-    assert_true(said > 12);
+    assert_true(said >= 8); /* each that was waited for said one at least */
     assert_true(last >= said);
     assert_int_equal(there, last);
     store_close(&store);

@@ -692,14 +692,14 @@ static void no_first_byte(void **state)
 static void no_next_byte(void **state)
 {
     (void)state;
-    late(half_script, (struct upstream_timeouts){.idle_us = 50000}, UPSTREAM_BODY);
+    late(half_script, (struct upstream_timeouts){.idle_us = 200000}, UPSTREAM_BODY);
     assert_true(probes[0].f.response_bytes);
 }
 
 static void no_end(void **state)
 {
     (void)state;
-    late(half_script, (struct upstream_timeouts){.total_us = 50000}, UPSTREAM_BODY);
+    late(half_script, (struct upstream_timeouts){.total_us = 400000}, UPSTREAM_BODY);
 }
 
 static void no_handshake(void **state)
@@ -772,14 +772,14 @@ static void pause_once(struct probe *p)
     upstream_pause(p->call);
     upstream_pause(p->call);
     loop_timer_init(&pauser, loop, resume, p);
-    loop_timer_start(&pauser, 120000);
+    loop_timer_start(&pauser, 600000);
 }
 
 static void paused_and_resumed(void **state)
 {
     (void)state;
     struct upstream_request r = get();
-    r.timeouts.idle_us = 60000; /* shorter than the pause: it stands still meanwhile */
+    r.timeouts.idle_us = 300000; /* shorter than the pause: it stands still meanwhile */
     paused_at = 0;
     script(flood_script);
     probes[0].on_body = pause_once;
