@@ -73,8 +73,8 @@ test('a customer: found, given credit, limited, suspended, let in again', async 
   assert.ok([401, 403].includes((await say()).status));
   await op.click('Let in again');
   await op.click('Let in', op.dialog());
-  await op.sees('They can sign in and call again.'); // behind the dialog the page is hidden, whatever it says
-  await op.page.getByRole('main').getByText('Suspended').waitFor({ state: 'detached' });
+  await op.sees('They can sign in and call again.');
+  await op.gone(op.page.getByRole('main').getByText('Suspended'));
   assert.equal((await say()).status, 200);
 });
 
@@ -99,7 +99,7 @@ test('a rule is tried on the last days, then made, and is what is charged', asyn
   assert.ok(Math.abs(after / before - 2) < 0.001, `${before} and ${after}`);
   await op.click('Remove the rule for sandbox/*');
   await op.click('Remove', op.dialog());
-  await op.page.getByRole('button', { name: 'Remove the rule for sandbox/*' }).waitFor({ state: 'detached' });
+  await op.gone(op.page.getByRole('button', { name: 'Remove the rule for sandbox/*' }));
 });
 
 test('a provider and a route: added, tried, removed; a price set', async () => {
@@ -118,10 +118,10 @@ test('a provider and a route: added, tried, removed; a price set', async () => {
   await op.page.getByRole('row', { name: /other\/\*/ }).waitFor();
   await op.page.getByRole('button', { name: /Remove the route other/ }).click();
   await op.click('Remove', op.dialog());
-  await op.page.getByRole('row', { name: /other\/\*/ }).waitFor({ state: 'detached' });
+  await op.gone(op.page.getByRole('row', { name: /other\/\*/ }));
   await op.click('Remove second');
   await op.click('Remove', op.dialog());
-  await op.page.getByRole('row', { name: /^second/ }).waitFor({ state: 'detached' });
+  await op.gone(op.page.getByRole('row', { name: /^second/ }));
 
   await op.go('/admin/pricing');
   await op.click('Set a price');

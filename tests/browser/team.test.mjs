@@ -108,7 +108,7 @@ test('invite, join, hit the cap, be let go', async () => {
   await ada.page.getByRole('button', { name: `Actions for ${bob.email}` }).click();
   await ada.page.getByRole('menuitem', { name: 'Remove' }).click();
   await ada.click('Remove', ada.dialog());
-  await ada.page.getByRole('row', { name: new RegExp(bob.email) }).waitFor({ state: 'detached' });
+  await ada.gone(ada.page.getByRole('row', { name: new RegExp(bob.email) }));
   await assert.rejects(say(key), (e) => e.status === 401);
   await ada.page.getByRole('tab', { name: 'Audit log' }).click();
   await ada.page.getByRole('row').nth(3).waitFor();

@@ -52,6 +52,11 @@ export class Visitor extends Person {
   fill = (label, text, within = this.page) => within.getByRole('textbox', { name: label }).or(within.getByLabel(label, { exact: true })).first().fill(text);
   sees = (text) => this.page.getByText(text).first().waitFor();
   dialog = () => this.page.getByRole('dialog');
+  // Behind a dialog the page is hidden from roles, whatever is on it: so first that one goes.
+  gone = async (locator) => {
+    await this.dialog().waitFor({ state: 'detached' });
+    await locator.waitFor({ state: 'detached' });
+  };
   heading = (name) => this.page.getByRole('heading', { name }).first().waitFor();
 
   // From the landing page to being in, as a stranger does it.
