@@ -21,7 +21,9 @@
 /* What is kept of the log's file: as much as it grows to between two restarts under load, so that
  * commits overwrite it in place; cutting and growing it again costs each of them a second flush. */
 #define WAL_LIMIT_BYTES (16 * 1024 * 1024)
-/* A restart holds the writer's lock while it waits for readers: never for long. */
+/* A restart holds the writer's lock while it copies what is left and waits for readers: never for
+ * long. More than so much is left while a reader needs what is older: it could only fail. */
+#define RESTART_LEFT_PAGES 256
 #define RESTART_WAIT_MS 10
 #define WRITER_WAIT_MS 2000
 #define WRITER_LOOK_US 200
@@ -181,13 +183,12 @@ int64_t sqlite_keep(struct store *store)
     if (rc != SQLITE_OK || in_log != done)
         sqlite_sync(store);
     store_redo_release(store->redo, mark);
-    if (rc == SQLITE_OK && in_log >= WAL_RESTART_PAGES) {
-        /* Under load the writer is always ahead. The first round was long, the second copies what
-         * came meanwhile, so that the third, which keeps the writer waiting, has next to nothing
-         * left. It fails when a reader still needs the WAL, and comes again. */
-        (void)sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    /* Under load the writer is always ahead. The first round was long, the second copies what came
+     * meanwhile, so that the third, which keeps the writer waiting, has next to nothing left. */
+    if (rc == SQLITE_OK && in_log >= WAL_RESTART_PAGES)
+        rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+    if (rc == SQLITE_OK && in_log >= WAL_RESTART_PAGES && in_log - done <= RESTART_LEFT_PAGES)
         rc = sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_RESTART, &in_log, &done);
-    }
     enum err e = rc == SQLITE_OK ? OK : sqlite_err_of(db, rc);
     if (e == ERR_STORE_FULL)
         atomic_store(&store->no_room, true);
