@@ -15,7 +15,12 @@ const wrong = (r, status, field) => {
   assert.equal(r.status, status, r.text);
   assert.equal(r.json.error.field, field, r.text);
 };
-const costs = [];
+const calls = []; // { cost, at, completed }
+const cost = (list) => list.reduce((a, c) => a + c.cost, 0n);
+const DAY = 86_400_000;
+// When a call was made, by its id: it counts for that day, whatever day it is by now.
+const timeOf = (id) => [...id.slice(4, 14)].reduce((t, c) => t * 32 + '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(c), 0);
+const dayOf = (ms) => Math.floor(ms / DAY);
 
 before(async () => {
   house = await House.start({ mail: true, config: QUICK });
@@ -25,29 +30,32 @@ before(async () => {
   for (const [k, model] of [[key, 'sandbox/echo'], [key, 'sandbox/stream-3-1'], [other, 'sandbox/echo'], [other, 'sandbox/error-500']]) {
     const r = await call(k, model);
     await r.text();
-    costs.push(r.headers.get('x-tollgate-cost-usd') ?? '0');
+    calls.push({ cost: nano(r.headers.get('x-tollgate-cost-usd') ?? '0'), at: timeOf(r.headers.get('x-request-id')), completed: r.status === 200 });
   }
 });
 after(() => house?.stop());
 
 test('balance, this month, today', async () => {
-  const sum = costs.reduce((a, c) => a + nano(c), 0n);
+  const sum = cost(calls);
   assert.ok(sum > 0n);
   const b = (await ann.get('/api/billing/balance')).json;
   assert.equal(nano(b.balance), nano('10') - sum);
   assert.deepEqual([b.held, b.currency, b.state], ['0', 'USD', 'low']);
   const u = (await ann.get('/api/usage/current')).json;
-  assert.equal(nano(u.cost), sum);
-  assert.deepEqual([u.requests, u.failed], [u.today.requests, u.today.failed]);
-  assert.equal(u.requests - u.failed, 3);
-  assert.ok(u.input_tokens > 0 && u.output_tokens > 0);
+  const [start, end] = [Date.parse(u.period.start), Date.parse(u.period.end)];
+  for (const [said, made] of [[u, calls.filter((c) => c.at >= start)], [u.today, calls.filter((c) => dayOf(c.at) === dayOf(end))]]) {
+    assert.equal(nano(said.cost), cost(made));
+    assert.deepEqual([said.requests, said.failed], [made.length, made.filter((c) => !c.completed).length]);
+    assert.equal(said.input_tokens > 0 && said.output_tokens > 0, cost(made) > 0n);
+  }
+  assert.equal(calls.filter((c) => c.completed).length, 3);
   assert.match(u.period.start, /-01T00:00:00\.000Z$/);
 });
 
 test('series add up, whatever they are grouped by', async () => {
   const all = (await ann.get('/api/usage/series')).json;
   const total = all.points.reduce((a, p) => a + nano(p.cost), 0n);
-  assert.equal(total, costs.reduce((a, c) => a + nano(c), 0n));
+  assert.equal(total, cost(calls));
   assert.deepEqual(all.groups, [{ id: 'all', name: 'all' }]);
   for (const group of ['model', 'key', 'member'])
     for (const bucket of ['hour', 'day']) {
@@ -103,13 +111,14 @@ test('lots and transactions say how the balance came about', async () => {
   await house.json('admin', 'credit', 'add', '--user', ann.email, '--amount', '2.5', '--reason', 'sorry <b>');
   const t = (await ann.get('/api/billing/transactions')).json.data;
   assert.equal(t.reduce((a, x) => a + nano(x.amount), 0n), nano((await ann.get('/api/billing/balance')).json.balance));
-  assert.deepEqual(t.map((x) => x.kind).sort(), ['credit', 'credit', 'usage']);
+  const days = [...new Set(calls.filter((c) => c.completed).map((c) => dayOf(c.at)))].map(() => 'usage'); // a line each
+  assert.deepEqual(t.map((x) => x.kind).sort(), ['credit', 'credit', ...days]);
   assert.ok(t.some((x) => x.description === 'sorry <b>' && x.amount === '2.5'));
   const one = (await ann.get('/api/billing/transactions?limit=1')).json;
   assert.equal(one.has_more, true);
   const rest = (await ann.get(`/api/billing/transactions?limit=5&cursor=${one.next_cursor}`)).json;
   assert.deepEqual([...one.data, ...rest.data], t);
-  assert.deepEqual((await ann.get('/api/billing/transactions?kind=usage')).json.data.map((x) => x.kind), ['usage']);
+  assert.deepEqual((await ann.get('/api/billing/transactions?kind=usage')).json.data.map((x) => x.kind), days);
   wrong(await ann.get('/api/billing/transactions?kind=gift'), 400, 'kind');
   wrong(await ann.get('/api/billing/transactions?cursor=x'), 400, 'cursor');
 });
