@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { House, STRIPE_SECRET, until } from './lib/house.mjs';
+import { House, STRIPE_SECRET, until, withinAMonth } from './lib/house.mjs';
 import { Person, QUICK } from './lib/people.mjs';
 
 let house, op;
@@ -53,6 +53,7 @@ test('a payment has a receipt, one, with a number', async () => {
 });
 
 test('below the threshold the card is charged, once at a time, up to the month\'s cap', async () => {
+  await withinAMonth();
   const { p } = await buyer();
   const set = await p.patch('/api/billing/auto-topup', { enabled: true, threshold: '36', amount: '10', monthly_cap: '25' });
   assert.deepEqual(set.json, { enabled: true, status: 'on', reason: '', threshold: '36', amount: '10', monthly_cap: '25', spent_this_month: '0', in_flight: false }, set.text);
@@ -60,6 +61,7 @@ test('below the threshold the card is charged, once at a time, up to the month\'
   await until('the credit', async () => (await balance(p)) === 45);
   await p.patch('/api/billing/auto-topup', { threshold: '1000' });
   await until('more of it', async () => { await look(); return (await balance(p)) === 55; });
+  await until('its end', async () => !(await rule(p)).in_flight); // (the event may have been the first to tell)
   for (let i = 0; i < 5; i++) { await look(); await new Promise((done) => setTimeout(done, 100)); }
   assert.equal(await balance(p), 55); // $5 are left of the cap
   assert.deepEqual([(await rule(p)).spent_this_month, (await rule(p)).in_flight, (await payments(p, 'auto_topup')).length], ['20', false, 2]);
@@ -81,6 +83,7 @@ test('a card that is declined: a mail, and no other try for hours; nothing is gr
   await card('good');
   await p.patch('/api/billing/auto-topup', { enabled: true });
   await until('the credit', async () => { await look(); return (await balance(p)) >= 45; });
+  await p.patch('/api/billing/auto-topup', { enabled: false }); // the faults that follow are for others
 });
 
 test('a bank that wants the customer himself: suspended, and a mail with a link', async () => {

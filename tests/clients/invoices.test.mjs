@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
-import { House, until } from './lib/house.mjs';
+import { House, until, withinAMonth } from './lib/house.mjs';
 import { Person, QUICK } from './lib/people.mjs';
 
 const SELLER = ['[invoice]', 'prefix = TG-', 'seller_name = Müller & Söhne GmbH', 'seller_address = Hauptstraße 1; 10115 Berlin; Germany',
@@ -49,6 +49,7 @@ test('transactions as CSV', async () => {
 });
 
 test('a month that is over has a statement, by model, member and key, once', { skip: !sqlite }, async () => {
+  await withinAMonth();
   const key = (await owner.post('/api/keys', { name: 'Produktion – 東京' })).json;
   house.keep(key.api_key);
   await house.halt();
@@ -76,8 +77,9 @@ test('a month that is over has a statement, by model, member and key, once', { s
   const text = textOf(pdf.body, join(house.dir, 's.pdf'));
   for (const line of ['Statement', s.number, 'Müller & Söhne GmbH', 'Hauptstraße 1', 'Tax ID: DE123456789', 'Tokyo 150-0002', 'By model', 'openai/gpt-4o-mini', 'By member', owner.email, 'By API key', 'Produktion –', '$0.74074068', '120,000', '$1.48148136', 'Page 1 of'])
     assert.ok(text.includes(line), `${line} is not in\n${text}`);
-  await op.post(`/api/admin/jobs/${job.id}/retry`);
-  await new Promise((done) => setTimeout(done, 500));
+  const ran = async () => (await op.get(`/api/admin/jobs/${job.id}`)).json.steps[0].ended_at, first = await until('its end', ran);
+  assert.equal((await op.post(`/api/admin/jobs/${job.id}/retry`)).status, 200);
+  await until('another run', async () => { const at = await ran(); return at && at !== first; });
   assert.equal((await statements()).length, 1);
   const other = await new Person(house).signUp();
   assert.equal((await other.get(`/api/billing/invoices/${s.id}/pdf`)).status, 404);

@@ -79,7 +79,7 @@ test('killed in the middle of calls, started again: nothing lost, nothing double
   house.keep(key);
   let charged = 0n, answered = 0;
   const calls = Array.from({ length: 24 }, async (_, i) => {
-    const model = i < 12 ? 'sandbox/echo' : 'sandbox/stream-50-20';
+    const model = i < 12 ? 'sandbox/echo' : 'sandbox/stream-500-20'; // ten seconds: it does not get that far
     const r = await house.fetch('/v1/chat/completions', { key, body: ask({ model, stream: i >= 12, ...(i >= 12 ? { stream_options: { include_usage: true } } : {}) }) });
     charged += await costOf(r);
     answered++;
@@ -96,7 +96,7 @@ test('killed in the middle of calls, started again: nothing lost, nothing double
   assert.equal(lines.filter((l) => l.model === 'sandbox/echo').reduce((n, l) => n + nano(l.cost_usd), 0n), charged);
   const cut = lines.filter((l) => l.model !== 'sandbox/echo');
   const listed = (await house.json('ledger', 'unresolved')).map((l) => l.request_id);
-  const served = (await house.sandbox.ledger()).requests.filter((q) => q.model === 'sandbox/stream-50-20');
+  const served = (await house.sandbox.ledger()).requests.filter((q) => q.model === 'sandbox/stream-500-20');
   for (const q of served) {
     const line = cut.find((l) => l.request_id === q.client_request_id);
     assert.ok(line, `${q.client_request_id} was served`);

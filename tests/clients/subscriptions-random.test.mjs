@@ -4,7 +4,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { House, STRIPE_SECRET, until } from './lib/house.mjs';
-import { Person, QUICK } from './lib/people.mjs';
+import { idle, Person, QUICK } from './lib/people.mjs';
 
 const LIVES = Number(process.env.TOLLGATE_LIVES ?? 24), STEPS = 6, AT_ONCE = 24;
 const SEED = Number(process.env.TOLLGATE_SEED ?? Date.now() % 1e9);
@@ -189,10 +189,7 @@ test(`${LIVES} lives of subscriptions, seed ${SEED}`, async (t) => {
     const prices = new Map((await stripe('GET', 'prices?limit=100')).data.map((p) => [p.id, offered.find((o) => o.id === p.metadata.plan_id)]));
     const settled = () => until('everything to be worked on', async () => {
       if ((await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json()).waiting) return false;
-      for (const kind of ['stripe_event', 'stripe_subscription', 'stripe_invoice'])
-        for (const s of ['scheduled', 'running', 'retrying', 'sleeping'])
-          if ((await operator.get(`/api/admin/jobs?kind=${kind}&state=${s}&limit=1`)).json.data.length) return false;
-      return true;
+      return idle(operator, 'stripe_event', 'stripe_invoice', 'stripe_subscription');
     }, 60000);
     const quiet = async () => {
       if (chance(0.4)) {

@@ -103,6 +103,13 @@ export async function until(what, condition, ms = 10000) {
   }
 }
 
+// What a month (UTC) holds, as sums, caps and numbers, begins anew with the next: one that is over
+// within so long is waited for.
+export async function withinAMonth(ms = 60000) {
+  const now = new Date(), left = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) - now;
+  if (left < ms) await new Promise((done) => setTimeout(done, left + 50));
+}
+
 // TOLLGATE_TEST_ENGINE=postgres: every house is on a database of its own in TOLLGATE_TEST_POSTGRES.
 let databases = 0;
 function newDatabase() {
@@ -117,7 +124,8 @@ export class House {
   secrets = [UPSTREAM_KEY, PROMPT, PASSPHRASE];
   log = '';
 
-  // options: upstream (URL with path), kind, config (lines), credit, limited, mail (to the sandbox)
+  // options: upstream (URL with path), kind, config (lines), credit, limited, mail (to the sandbox),
+  // stripe (true, or what puts something before the sandbox's and says where)
   static async start(options = {}) {
     const h = new House();
     h.dir = mkdtempSync(join(tmpdir(), 'tollgate-'));
@@ -128,9 +136,10 @@ export class House {
     const limits = options.limited ? [] : ['[limits]', 'user_rpm = 0', 'global_rpm = 0'];
     if (!options.upstream) h.sandbox = await startSandbox(...(options.mail ? ['--smtp', '127.0.0.1:0'] : []));
     const mail = options.mail ? ['[smtp]', `url = smtp://${h.sandbox.smtp}`, 'from = house@example.com'] : [];
-    const stripe = options.stripe ? ['[stripe]', 'secret_key = sk_test_sandbox', `webhook_secrets = whsec_old, ${STRIPE_SECRET}`,
-      `api_url = ${options.stripe === true ? `${h.sandbox.url}/stripe` : options.stripe}`, 'reconcile_every = 12h'] : [];
     h.stripe = options.stripe === true;
+    const stripeAt = h.stripe ? `${h.sandbox.url}/stripe` : await options.stripe?.(h.sandbox);
+    const stripe = stripeAt ? ['[stripe]', 'secret_key = sk_test_sandbox', `webhook_secrets = whsec_old, ${STRIPE_SECRET}`,
+      `api_url = ${stripeAt}`, 'reconcile_every = 12h'] : [];
     writeFileSync(h.config, ['[store]', 'ballast = 0', ...engine, '[server]', 'threads = 2', ...limits, ...mail, ...stripe, ...(options.config ?? [])].join('\n') + '\n');
     await h.serve();
     const upstream = options.upstream ?? `${h.sandbox.url}/api/v1`;

@@ -93,6 +93,15 @@ export class Person {
   }
 }
 
+// No job of these kinds is under way: given in the order in which one leaves another behind. None
+// slips through while it sleeps or is tried again.
+export async function idle(operator, ...kinds) {
+  for (const kind of kinds)
+    for (const state of ['scheduled', 'running', 'retrying', 'sleeping', 'running'])
+      if ((await operator.get(`/api/admin/jobs?kind=${kind}&state=${state}&limit=1`)).json.data.length) return false;
+  return true;
+}
+
 // A code of an authenticator app (RFC 6238).
 export async function totp(base32, at = Date.now()) {
   const { createHmac } = await import('node:crypto');
