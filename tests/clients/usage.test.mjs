@@ -21,6 +21,7 @@ const DAY = 86_400_000;
 // When a call was made, by its id: it counts for that day, whatever day it is by now.
 const timeOf = (id) => [...id.slice(4, 14)].reduce((t, c) => t * 32 + '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(c), 0);
 const dayOf = (ms) => Math.floor(ms / DAY);
+const since = `start=${new Date(Date.now() - DAY).toISOString()}`; // else: this month
 
 before(async () => {
   house = await House.start({ mail: true, config: QUICK });
@@ -75,29 +76,29 @@ test('series add up, whatever they are grouped by', async () => {
 });
 
 test('call by call: filters, pages, CSV', async () => {
-  const all = (await ann.get('/api/usage/history')).json.data;
+  const all = (await ann.get(`/api/usage/history?${since}`)).json.data;
   assert.ok(all.length >= 3);
   assert.ok(all.every((l, i) => i === 0 || all[i - 1].request_id > l.request_id));
   assert.equal(all[0].member.email, ann.email);
   const pages = [];
   for (let cursor = ''; cursor !== null;) {
-    const p = (await ann.get(`/api/usage/history?limit=1${cursor && `&cursor=${cursor}`}`)).json;
+    const p = (await ann.get(`/api/usage/history?${since}&limit=1${cursor && `&cursor=${cursor}`}`)).json;
     pages.push(...p.data);
     cursor = p.next_cursor;
     assert.equal(p.has_more, cursor !== null);
   }
   assert.deepEqual(pages, all);
-  const ok = (await ann.get('/api/usage/history?status=completed')).json.data;
+  const ok = (await ann.get(`/api/usage/history?${since}&status=completed`)).json.data;
   assert.equal(ok.length, 3);
-  assert.equal((await ann.get('/api/usage/history?model=sandbox/echo&status=completed')).json.data.length, 2);
-  assert.equal((await ann.get(`/api/usage/history?status=completed&key=${ok[0].key.id}`)).json.data.every((l) => l.key.id === ok[0].key.id), true);
+  assert.equal((await ann.get(`/api/usage/history?${since}&model=sandbox/echo&status=completed`)).json.data.length, 2);
+  assert.equal((await ann.get(`/api/usage/history?${since}&status=completed&key=${ok[0].key.id}`)).json.data.every((l) => l.key.id === ok[0].key.id), true);
   assert.equal((await ann.get('/api/usage/history?member=usr_00000000000000000000000001')).json.data.length, 0);
   assert.equal((await ann.get('/api/usage/history?end=2020-01-02&start=2020-01-01')).json.data.length, 0);
   wrong(await ann.get('/api/usage/history?status=odd'), 400, 'status');
   wrong(await ann.get('/api/usage/history?key=odd'), 400, 'key');
   wrong(await ann.get('/api/usage/history?cursor=odd'), 400, 'cursor');
   wrong(await ann.get('/api/usage/history?limit=0'), 400, 'limit');
-  const csv = await ann.get('/api/usage/export.csv');
+  const csv = await ann.get(`/api/usage/export.csv?${since}`);
   assert.match(csv.headers.get('content-type'), /^text\/csv/);
   assert.match(csv.headers.get('content-disposition'), /usage\.csv/);
   const lines = csv.text.trimEnd().split('\r\n');
@@ -128,8 +129,8 @@ test('nobody sees the other one’s', async () => {
   assert.deepEqual((await eve.get('/api/usage/history')).json.data, []);
   assert.deepEqual((await eve.get('/api/usage/series')).json.points, []);
   assert.equal((await eve.get('/api/usage/export.csv')).text.trimEnd().split('\r\n').length, 1);
-  const list = (await ann.get('/api/usage/history')).json.data;
-  assert.deepEqual((await eve.get(`/api/usage/history?key=${list[0].key.id}`)).json.data, []);
+  const list = (await ann.get(`/api/usage/history?${since}`)).json.data;
+  assert.deepEqual((await eve.get(`/api/usage/history?${since}&key=${list[0].key.id}`)).json.data, []);
   assert.deepEqual((await eve.get('/api/billing/transactions?kind=usage')).json.data, []);
 });
 
@@ -146,5 +147,5 @@ test('models with prices, and a key for the playground', async () => {
   assert.equal(r.status, 200, await r.text());
   assert.ok((await ann.get('/api/keys')).json.data.every((x) => x.name !== 'Playground'));
   assert.equal((await house.fetch('/keys/list', { key: k })).status, 403); // it can do nothing else
-  await until('the call to be listed', async () => (await ann.get('/api/usage/history?limit=1')).json.data[0].key.name === 'Playground');
+  await until('the call to be listed', async () => (await ann.get(`/api/usage/history?${since}&limit=1`)).json.data[0].key.name === 'Playground');
 });

@@ -51,7 +51,7 @@ export class Life {
 
   // Asks until it is answered; a house that is gone may be noticed a little later.
   async ask(method, path, body, key) {
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 200; i++) {
       const r = await fetch(this.house.url + path, { method, body: body && JSON.stringify(body), headers: {
         authorization: `Bearer ${this.token}`, 'content-type': 'application/json', ...(key ? { 'idempotency-key': key } : {}) } })
         .then(async (x) => ({ status: x.status, json: await x.json().catch(() => null) }), () => null);
@@ -86,8 +86,9 @@ export class Life {
       await this.ask('POST', `/api/admin/jobs/${job.id}/retry`);
   }
 
+  // Of its death one may hear later than of what it did not answer.
   async dies() {
-    await Promise.race([ended(this.house.child), pause(300)]);
+    await Promise.race([ended(this.house.child), pause(10000)]);
     return this.isOver();
   }
 

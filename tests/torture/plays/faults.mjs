@@ -9,6 +9,7 @@ import { settle } from './kill.mjs';
 import { database } from './store.mjs';
 
 const PLACES = ['commit-before', 'commit-after', 'write'];
+const THERE = /exists|already|taken/i; // what somebody says who is alive
 
 class Died extends Error {}
 
@@ -48,16 +49,17 @@ class Life {
     return c.exitCode === null && c.signalCode === null;
   }
 
-  // What failed may have failed because the house has died, of which we may hear a little later.
-  async isDead() {
-    await Promise.race([ended(this.house.child), pause(300)]);
+  // What failed may have failed because the house has died, of which we hear a little later; on a busy
+  // machine, later than that.
+  async isDead(within = 10000) {
+    await Promise.race([ended(this.house.child), pause(within)]);
     return !this.alive();
   }
 
   async verb(args) {
     const r = await this.house.verb(args);
     if (r.code === 0) return JSON.parse(r.out);
-    if (await this.isDead()) throw new Died(r.err);
+    if (!THERE.test(r.err) && await this.isDead()) throw new Died(r.err);
     throw Object.assign(new Error(`tollgate ${args.join(' ')}: ${r.err}`), { text: r.err });
   }
 
@@ -67,7 +69,7 @@ class Life {
       made = await this.verb(['admin', 'user', 'create', '--email', email, '--credit', credit]);
     } catch (e) {
       // Created by the try that was not confirmed: with all of its credit, or not at all.
-      if (!/exists|already|taken/i.test(e.text ?? '')) throw e;
+      if (!THERE.test(e.text ?? '')) throw e;
       made = await this.verb(['admin', 'key', 'create', '--user', email, '--name', 'again']);
     }
     this.house.granted.set(email, nano(credit));
@@ -106,7 +108,7 @@ class Life {
       load.call({ model, stream: /stream|cut/.test(model) }, this.rng.pick(keys))));
     load.agent.destroy();
     this.seen.push(...rs);
-    if (rs.some((r) => r.error) && await this.isDead()) throw new Died('calls');
+    if (rs.some((r) => r.error) && await this.isDead(300)) throw new Died('calls'); // or cut, or left
   }
 
   // On from the step that was not confirmed; false: the house died.
@@ -225,7 +227,7 @@ export async function verbs(t, run, { some }) {
     else must(died.signal === 'SIGKILL', `${args} with ${fault}: ${died.code} ${died.err}`);
     if (died.signal) deaths++;
     const again = await house.verb(args);
-    must(again.code === 0 || /exists|already|taken/i.test(again.err), `${args} again after ${fault}: ${again.err}`);
+    must(again.code === 0 || THERE.test(again.err), `${args} again after ${fault}: ${again.err}`);
     const v = await house.cli('ledger', 'verify');
     must(v.ok === true, `${args} with ${fault}: ${JSON.stringify(v)}`);
     const [[team]] = await house.sql(`SELECT t.id FROM team t JOIN app_user u ON t.personal_of = u.id WHERE u.email = '${email}'`);

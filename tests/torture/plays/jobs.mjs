@@ -29,7 +29,7 @@ const atProvider = async (url, sub) => {
 
 // Until it is confirmed, or the house is dead.
 async function provision(house, signer, sub) {
-  for (let i = 0; i < 50; i++) {
+  for (let i = 0; i < 500; i++) {
     const r = await fetch(`${house.url}/api/provision`, {
       method: 'POST', body: '{}',
       headers: { authorization: `Bearer ${signer.token({ sub })}`, 'content-type': 'application/json' },

@@ -109,7 +109,7 @@ class Buyer extends Life {
       if (ours !== (kind === 'topup' ? 3 : 1) || theirs !== ours) wrong.push(`${ours} of ${kind}, ${theirs} at Stripe`);
     }
     if (intents.length !== 4 || refunds.length !== 3) wrong.push(`Stripe has ${intents.length} payments and ${refunds.length} refunds, not 4 and 3`);
-    const usage = await (await fetch(`${house.url}/me/usage`, { headers: { authorization: `Bearer ${this.key}` } })).json();
+    const usage = await (await fetch(`${house.url}/me/usage?start=2026-01-01`, { headers: { authorization: `Bearer ${this.key}` } })).json();
     const balance = nano(String(usage.balance)), spent = nano(String(usage.total_cost));
     if (balance - owed !== want - spent) wrong.push(`a balance of ${usd(balance)}, ${usd(owed)} owed, ${usd(spent)} spent; Stripe has ${usd(want)}`);
     const verdict = JSON.parse((await house.verb(['ledger', 'verify'])).out);

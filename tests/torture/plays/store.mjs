@@ -96,10 +96,10 @@ export async function fullDisk(t, run, { rounds }) {
 // Who comes second is told so, and changes nothing.
 export async function second(t, run, { postgres } = {}) {
   const { house, sandbox } = await open(t, run, { postgres: postgres ? await database() : undefined });
-  const other = await house.verb(['serve', '--listen', '127.0.0.1:0'].concat([]), { timeout: 5000 });
+  const other = await house.verb(['serve', '--listen', '127.0.0.1:0'].concat([]), { timeout: 30000 });
   // `serve` has no --json: called again without.
   const args = house.args;
-  const r = await execute(process.env.TOLLGATE, ['serve', ...args, '--listen', '127.0.0.1:0'], { timeout: 5000 });
+  const r = await execute(process.env.TOLLGATE, ['serve', ...args, '--listen', '127.0.0.1:0'], { timeout: 30000 });
   must(r.code === 1, `the second process: ${r.signal ?? r.code}: ${r.err}`);
   must(/another|already|owned|in use/i.test(r.err), `what the second process says: ${r.err}`);
   must(other.code !== 0, 'serve --json was taken');
@@ -108,7 +108,7 @@ export async function second(t, run, { postgres } = {}) {
     const elsewhere = join(t.dir, 'elsewhere');
     mkdirSync(elsewhere, { mode: 0o700 });
     const s = await execute(process.env.TOLLGATE,
-      ['serve', '--data', elsewhere, '--config', house.config, '--database', house.database, '--listen', '127.0.0.1:0'], { timeout: 5000 });
+      ['serve', '--data', elsewhere, '--config', house.config, '--database', house.database, '--listen', '127.0.0.1:0'], { timeout: 30000 });
     must(s.code === 1, `the second process from another folder: ${s.signal ?? s.code}: ${s.err}`);
   }
   const load = new Load(house, { rng: run.rng, keys: keysOf(house), leave: 0 });
