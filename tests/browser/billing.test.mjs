@@ -122,12 +122,13 @@ test('an operator refunds what is unspent, and compares the books', async () => 
   await op.page.getByRole('heading', { level: 1 }).getByText('Refunded').waitFor();
   await ada.go('/billing');
   await balance('$10.00');
+  await until('Stripe to tell', async () => (await read(op, '/api/admin/stripe-events?type=charge.refunded')).data.length); // (the list is as it was when it was asked for)
   await op.go('/admin/payments?tab=events');
   await op.page.getByRole('table', { name: 'Events' }).getByText('charge.refunded').first().waitFor();
   await op.check('events');
   await op.go('/admin/payments?tab=reconciliation');
   await op.click('Compare now');
-  await op.page.getByRole('table', { name: 'Reports' }).getByText('None').first().waitFor();
+  await op.page.getByRole('table', { name: 'Reports' }).getByText('None').nth(1).waitFor(); // (the first was made at the start)
   await op.check('reconciliation');
 });
 
@@ -151,7 +152,7 @@ test('credit that a dispute froze: the operator sees why, and gives it back', as
   await balance('$15.00');
   const paid = (await read(op, '/api/admin/payments?status=completed')).data.find((p) => p.amount === '5');
   await all.house.sandbox.stripe(`dispute/${paid.payment_intent}`, { phase: 'open' });
-  await until('disputed', async () => (await read(ada, `/api/billing/payments/${paid.id}`)).status === 'disputed');
+  await until('disputed, and the money gone', async () => (await read(op, `/api/admin/payments/${paid.id}`)).disputes[0]?.withdrawn);
   await ada.go('/billing?tab=payments');
   await ada.sees('frozen until the bank has decided');
   await ada.check('frozen');

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, until } from './lib/house.mjs';
-import { Person, QUICK } from './lib/people.mjs';
+import { Person, QUICK, written } from './lib/people.mjs';
 
 const SEQUENCES = Number(process.env.TOLLGATE_SEQUENCES ?? 500);
 const SEED = Number(process.env.TOLLGATE_SEED ?? Date.now() % 1e9);
@@ -192,6 +192,7 @@ test(`${SEQUENCES} lives of payments, seed ${SEED}`, async (t) => {
     }
     await until('every event to be worked on', async () =>
       (await operator.get('/api/admin/stripe-events?state=stored&limit=1')).json.data.length === 0, 120000);
+    await written(operator);
     for (const u of users) {
       const all = [];
       for (let cursor = ''; ;) {

@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, until } from './lib/house.mjs';
-import { Person, QUICK } from './lib/people.mjs';
+import { Person, QUICK, written } from './lib/people.mjs';
 
 const library = new Stripe('sk_test_sandbox');
 const sqlite = process.env.TOLLGATE_TEST_ENGINE !== 'postgres';
@@ -46,7 +46,11 @@ const balance = async (p = owner) => Number((await p.get('/api/billing/balance')
 const payment = async (o, p = owner) => (await p.get(`/api/billing/payments/${o.id}`)).json;
 const admin = async (o) => (await operator.get(`/api/admin/payments/${o.id}`)).json;
 const intent = async (o) => (await admin(o)).payment_intent;
-const status = (o, wanted, p = owner) => until(`${wanted} payment`, async () => { const x = await payment(o, p); return x.status === wanted ? x : null; });
+async function status(o, wanted, p = owner) {
+  const x = await until(`${wanted} payment`, async () => { const y = await payment(o, p); return y.status === wanted ? y : null; });
+  await written(operator);
+  return x;
+}
 const click = (o, how) => fetch(`${house.sandbox.url}/stripe/checkout/${o.session_id}/${how}`, { method: 'POST', redirect: 'manual' });
 const stripe = (method, path, form) => fetch(`${house.sandbox.url}/stripe/v1/${path}`, {
   method, headers: { authorization: 'Bearer sk_test_me' }, body: form && new URLSearchParams(form),
@@ -210,6 +214,7 @@ describe('on paper', () => {
     assert.equal(await balance(), before + 10);
     await tell('charge.refunded', { id: 'ch_tax', object: 'charge', payment_intent: `pi_tax${process.pid}`, amount_refunded: 595 });
     assert.equal((await until('half', async () => { const x = await payment(o); return x.credit_note_ids.length === 1 && x; })).refunded, '5');
+    await written(operator);
     assert.equal(await balance(), before + 5);
     await tell('charge.refunded', { id: 'ch_tax', object: 'charge', payment_intent: `pi_tax${process.pid}`, amount_refunded: 1190 });
     assert.equal((await status(o, 'refunded')).refunded, '10');

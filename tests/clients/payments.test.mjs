@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, tollgate, until } from './lib/house.mjs';
-import { Person, QUICK } from './lib/people.mjs';
+import { Person, QUICK, written } from './lib/people.mjs';
 import { heldAgainstSpec, noSpec } from './lib/stripe-spec.mjs';
 
 const library = new Stripe('sk_test_sandbox');
@@ -57,10 +57,11 @@ const click = async (o, how) => {
   return r.headers.get('location');
 };
 const payment = async (o, p = owner) => (await p.get(`/api/billing/payments/${o.id ?? o}`)).json;
-const status = (o, wanted, p = owner) => until(`${wanted} payment`, async () => {
-  const x = await payment(o, p);
-  return x.status === wanted ? x : null;
-});
+async function status(o, wanted, p = owner) {
+  const x = await until(`${wanted} payment`, async () => { const y = await payment(o, p); return y.status === wanted ? y : null; });
+  await written(operator);
+  return x;
+}
 const intent = async (o) => (await operator.get(`/api/admin/payments/${o.id}`)).json.payment_intent;
 const stripe = (method, path, form) => fetch(`${house.sandbox.url}/stripe/v1/${path}`, {
   method, headers: { authorization: 'Bearer sk_test_me' }, body: form && new URLSearchParams(form),
@@ -79,14 +80,18 @@ const send = (payload, { secret = STRIPE_SECRET, timestamp, header } = {}) => {
   return fetch(`${house.url}/api/stripe/webhook`, { method: 'POST', body: text, headers: {
     'stripe-signature': header ?? library.webhooks.generateTestHeaderString({ payload: text, secret, timestamp }) } });
 };
-const eventIs = (e, state) => until(`${e.type} to be ${state}`, async () => {
-  const all = (await operator.get('/api/admin/stripe-events?limit=100')).json.data;
-  return all.find((x) => x.id === e.id && x.state === state);
-});
+async function eventIs(e, state) {
+  const x = await until(`${e.type} to be ${state}`, async () => (await operator.get('/api/admin/stripe-events?limit=100')).json.data.find((y) => y.id === e.id && y.state === state));
+  await written(operator);
+  return x;
+}
 
 // All that Stripe tells is here, and worked on.
-const told = () => until('all to be told', async () => (await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json()).waiting === 0
-  && (await operator.get('/api/admin/stripe-events?state=stored&limit=1')).json.data.length === 0, 20000);
+async function told() {
+  await until('all to be told', async () => (await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json()).waiting === 0
+    && (await operator.get('/api/admin/stripe-events?state=stored&limit=1')).json.data.length === 0, 20000);
+  await written(operator);
+}
 
 describe('bought', () => {
   test('a pack: the page, the event, the balance, the lot, the history', async () => {

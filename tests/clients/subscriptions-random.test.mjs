@@ -4,7 +4,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { House, STRIPE_SECRET, until } from './lib/house.mjs';
-import { idle, Person, QUICK } from './lib/people.mjs';
+import { idle, Person, QUICK, written } from './lib/people.mjs';
 
 const LIVES = Number(process.env.TOLLGATE_LIVES ?? 24), STEPS = 6, AT_ONCE = 24;
 const SEED = Number(process.env.TOLLGATE_SEED ?? Date.now() % 1e9);
@@ -187,7 +187,7 @@ test(`${LIVES} lives of subscriptions, seed ${SEED}`, async (t) => {
       return data.length === offers.length && data;
     });
     const prices = new Map((await stripe('GET', 'prices?limit=100')).data.map((p) => [p.id, offered.find((o) => o.id === p.metadata.plan_id)]));
-    const settled = () => until('everything to be worked on', async () => {
+    const worked = () => until('everything to be worked on', async () => {
       if ((await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json()).waiting) return false;
       return idle(operator, 'stripe_event', 'stripe_invoice', 'stripe_subscription');
     }, 60000);
@@ -197,7 +197,8 @@ test(`${LIVES} lives of subscriptions, seed ${SEED}`, async (t) => {
         await house.halt('SIGKILL');
         await house.serve();
       }
-      await settled();
+      await worked();
+      await written(operator);
     };
     await house.sandbox.stripe('settings', { duplicate_percent: 30, reorder_percent: 20 });
     while (counts.lives < LIVES) {

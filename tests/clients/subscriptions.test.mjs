@@ -4,7 +4,7 @@ import { test, before, after, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, until } from './lib/house.mjs';
-import { idle, Person, QUICK } from './lib/people.mjs';
+import { idle, Person, QUICK, written } from './lib/people.mjs';
 import { heldAgainstSpec, noSpec } from './lib/stripe-spec.mjs';
 
 const library = new Stripe('sk_test_sandbox');
@@ -92,10 +92,13 @@ const stripeId = async (p) => {
   return (await operator.get(`/api/admin/subscriptions/${x.id}`)).json.stripe_id;
 };
 // Nothing is under way: neither at Stripe nor here.
-const settled = () => until('everything to be worked on', async () => {
-  const s = await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json();
-  return !s.waiting && idle(operator, 'stripe_event', 'stripe_invoice', 'stripe_subscription');
-}, 60000);
+async function settled() {
+  await until('everything to be worked on', async () => {
+    const s = await (await fetch(`${house.sandbox.url}/sandbox/stripe`)).json();
+    return !s.waiting && idle(operator, 'stripe_event', 'stripe_invoice', 'stripe_subscription');
+  }, 60000);
+  await written(operator);
+}
 const clock = async (by) => {
   await house.sandbox.stripe('clock/all', { by });
   await settled();

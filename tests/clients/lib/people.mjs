@@ -93,6 +93,13 @@ export class Person {
   }
 }
 
+// Balances and limits are in memory, and change a moment after the rows of their transaction can be
+// read. Who writes waits for all that was written before him, and for all that comes of it.
+export async function written(operator) {
+  const r = await operator.post('/api/admin/jobs/job_00000000000000000000000000/retry');
+  assert.deepEqual([r.status, r.json.error.code], [404, 'not_found'], r.text);
+}
+
 // No job of these kinds is under way: given in the order in which one leaves another behind. None
 // slips through while it sleeps or is tried again.
 export async function idle(operator, ...kinds) {
