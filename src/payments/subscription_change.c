@@ -97,21 +97,41 @@ struct seen {
     const char *id;
     struct str object;
     int64_t turn, now_us;
+    int64_t next_turn; /* 0, or a later one in which to look again */
 };
 
 static enum err seen_in(struct store_conn *conn, void *arg)
 {
-    const struct seen *s = arg;
+    struct seen *s = arg;
     struct arena a;
     struct subscription x;
     arena_init(&a, 16384, 2 * EVENT_BODY_MAX);
     enum err e = subscriptions_get(conn, &a, str_c(s->id), &x);
-    if (e == OK && s->turn < x.applied) /* meanwhile somebody has looked: nobody knows at what */
-        e = subscription_ask_in(s->p, conn, x.id, STR(""), s->now_us);
-    else if (e == OK)
+    s->next_turn = 0;
+    if (e == OK && s->turn >= x.applied) {
         e = subscription_seen_in(s->p, conn, &a, &x, s->object, STR(""), s->turn, s->now_us);
+    } else if (e == OK) { /* meanwhile somebody has looked: nobody knows at what */
+        e = subscription_ask_in(s->p, conn, x.id, STR(""), s->now_us);
+        if (e == OK)
+            e = subscription_ticket_in(conn, x.id, &s->next_turn);
+    }
     arena_fini(&a);
     return e;
+}
+
+/* Who asked for it is shown what became of it, whatever was seen before that in a later turn: he
+ * looks again, and if Stripe does not answer the job does. */
+static enum err seen(struct seen *s, const char *path, struct stripe_answer *answer)
+{
+    enum err e = store_write(s->p->options.store, seen_in, s);
+    if (e != OK || s->next_turn == 0)
+        return e;
+    stripe_answer_fini(answer);
+    if (stripe_get(&s->p->options.stripe, path, answer) != OK)
+        return OK;
+    s->object = answer->json;
+    s->turn = s->next_turn;
+    return store_write(s->p->options.store, seen_in, s);
 }
 
 static enum err read_row(struct payments *p, struct arena *a, const char *id,
@@ -138,13 +158,17 @@ static enum err send(struct payments *p, struct arena *a, const char *id, struct
     struct str key = arena_printf(a, "subscription:%s:%lld", id, (long long)turn);
     enum err e = form != NULL ? stripe_post(&p->options.stripe, path.p, buf_str(form), key, answer)
                               : stripe_delete(&p->options.stripe, path.p, key, answer);
+    if (e == OK) {
+        struct seen s = {
+            .p = p, .id = id, .object = answer->json, .turn = turn, .now_us = clock_wall_us()};
+        e = seen(&s, path.p, answer);
+    } else if (e == ERR_INVALID_REQUEST && answer->http.status == 402) {
+        e = ERR_PAYMENT_FAILED;
+    } else if (e == ERR_INVALID_REQUEST || e == ERR_NOT_FOUND) {
+        e = ERR_CONFLICT;
+    }
     buf_fini(&path);
-    if (e == ERR_INVALID_REQUEST && answer->http.status == 402)
-        return ERR_PAYMENT_FAILED;
-    if (e != OK)
-        return e == ERR_INVALID_REQUEST || e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
-    struct seen s = {p, id, answer->json, turn, clock_wall_us()};
-    return store_write(p->options.store, seen_in, &s);
+    return e;
 }
 
 enum err subscriptions_change(struct payments *p, struct arena *a, const char *id, int64_t turn,

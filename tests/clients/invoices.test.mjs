@@ -12,6 +12,7 @@ const SELLER = ['[invoice]', 'prefix = TG-', 'seller_name = Müller & Söhne Gmb
 const sqlite = process.env.TOLLGATE_TEST_ENGINE !== 'postgres';
 let house, op, owner;
 before(async () => {
+  await withinAMonth();
   house = await House.start({ mail: true, config: [...QUICK, ...SELLER] });
   op = new Person(house);
   house.keep((await house.json('admin', 'user', 'create', '--email', op.email, '--operator')).api_key);
@@ -49,7 +50,6 @@ test('transactions as CSV', async () => {
 });
 
 test('a month that is over has a statement, by model, member and key, once', { skip: !sqlite }, async () => {
-  await withinAMonth();
   const key = (await owner.post('/api/keys', { name: 'Produktion – 東京' })).json;
   house.keep(key.api_key);
   await house.halt();

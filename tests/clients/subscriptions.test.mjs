@@ -11,12 +11,14 @@ const library = new Stripe('sk_test_sandbox');
 const DAY = 86400, MONTH = 32 * DAY;
 const GRACE = '3s';
 let house, operator, proxy, receiver, asked = [];
+let meanwhile = null; // what happens while the next write is on its way to Stripe
 const plans = {};
 
 before(async () => {
   // Between the house and the sandbox, to see what is asked.
   const between = async (sandbox) => (proxy = await startUpstream(async (rq, rs, body) => {
     asked.push({ method: rq.method, path: rq.url, headers: rq.headers, body: body.toString() });
+    if (meanwhile && rq.method !== 'GET') await [meanwhile, meanwhile = null][0]();
     const r = await fetch(`${sandbox.url}/stripe${rq.url}`, {
       method: rq.method, headers: { authorization: rq.headers.authorization ?? '',
         ...(rq.headers['idempotency-key'] ? { 'idempotency-key': rq.headers['idempotency-key'] } : {}) },
@@ -343,6 +345,27 @@ describe('changed', () => {
     await settled();
     assert.ok(Math.abs(await balance(p) - 25) < 0.02, 'what is left of 20, and what 25 are more');
     assert.equal((await p.post('/api/billing/subscription/change', { plan: plans.basic })).status, 409);
+  });
+  test('what Stripe was asked meanwhile, and answered of before, does not hide what was done', async () => {
+    const p = await customer();
+    await subscribed(p, 'basic');
+    const { id } = await subscription(p);
+    const look = async () => {
+      assert.equal((await operator.post(`/api/admin/subscriptions/${id}/refresh`)).status, 202);
+      await until('it to be asked', () => idle(operator, 'stripe_subscription'));
+    };
+    for (const [what, wanted] of [['cancel', true], ['resume', false]]) {
+      await settled();
+      meanwhile = look;
+      assert.equal((await p.post(`/api/billing/subscription/${what}`)).json.cancel_at_period_end, wanted, what);
+    }
+    await settled();
+    meanwhile = look;
+    const x = (await p.post('/api/billing/subscription/change', { plan: plans.pro })).json;
+    assert.ok([x.plan.name, x.next_plan?.name].includes('Pro'), JSON.stringify(x)); // (it has it when its invoice is read)
+    await settled();
+    meanwhile = look;
+    assert.equal((await operator.post(`/api/admin/subscriptions/${id}/cancel`, { now: true })).json.status, 'canceled');
   });
   test('canceled with the period, resumed, and over: included credit goes, bought credit stays', async () => {
     const p = await customer();
