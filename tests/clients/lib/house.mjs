@@ -40,6 +40,7 @@ function start(program, args, pattern) {
   return new Promise((done, failed) => {
     let text = '';
     child.out = () => text;
+    child.once('error', failed);
     child.once('exit', (code) => failed(new Error(`${program} ended with ${code}: ${child.log}`)));
     child.stdout.on('data', (d) => {
       text += d;
@@ -128,6 +129,17 @@ export class House {
   // stripe (true, or what puts something before the sandbox's and says where)
   static async start(options = {}) {
     const h = new House();
+    try {
+      return await h.open(options);
+    } catch (e) { // what is left running would keep the test from ending
+      h.child?.kill('SIGKILL');
+      await h.sandbox?.stop();
+      throw e;
+    }
+  }
+
+  async open(options) {
+    const h = this;
     h.dir = mkdtempSync(join(tmpdir(), 'tollgate-'));
     h.data = join(h.dir, 'data');
     h.config = join(h.dir, 'config');
