@@ -30,6 +30,7 @@ static void taken(void **state)
     (void)state;
     char why[OUTBOUND_WHY_MAX];
     assert_int_equal(send_as("", "", why), OK);
+    assert_int_equal(kit.taken, 1); /* which also brings what lies behind it here */
     assert_string_equal(kit.rcpt, "RCPT TO:<ada@example.com>");
     assert_true(str_find(buf_str(&kit.message), STR("\n.dot\nend\n")) != SIZE_MAX);
     assert_int_equal(send_as("user", "pass word", why), OK);

@@ -17,7 +17,7 @@ struct smtp_testkit {
     /* What it says next, a line without its end; NULL: the usual. */
     const char *_Atomic to_rcpt, *_Atomic to_data;
     _Atomic bool cut_after_data; /* takes the message and says nothing */
-    _Atomic int taken; /* messages */
+    _Atomic int taken; /* messages; who has read it may read the last one below */
     char rcpt[300];
     struct buf message;
     int socket;
