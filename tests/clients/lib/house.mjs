@@ -210,7 +210,7 @@ export class House {
     });
   }
 
-  usage = async (key) => (await this.fetch('/me/usage?recent_limit=1000', { key })).json();
+  usage = async (key) => (await this.fetch('/me/usage?recent_limit=1000&start=2026-01-01', { key })).json();
   verify = () => this.json('ledger', 'verify');
   metrics = async () => (await this.fetch('/metrics')).text();
   async metric(name) {
