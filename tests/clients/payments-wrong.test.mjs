@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, until } from './lib/house.mjs';
 import { Person, QUICK, written } from './lib/people.mjs';
+import { stripeProxy } from './lib/stripe-proxy.mjs';
 
 const library = new Stripe('sk_test_sandbox');
 const sqlite = process.env.TOLLGATE_TEST_ENGINE !== 'postgres';
@@ -15,16 +16,11 @@ let house, owner, operator, proxy, change = null;
 
 before(async () => {
   // Between the house and the sandbox: `change` makes Stripe's lists say something else.
-  const between = async (sandbox) => (proxy = await startUpstream(async (rq, rs, body) => {
-    const r = await fetch(`${sandbox.url}/stripe${rq.url}`, {
-      method: rq.method, headers: { authorization: rq.headers.authorization ?? '', host: rq.headers.host,
-        ...(rq.headers['idempotency-key'] ? { 'idempotency-key': rq.headers['idempotency-key'] } : {}) },
-      body: rq.method === 'GET' ? undefined : body,
-    });
-    const text = (await r.text()).replaceAll(new URL(proxy.url).host, new URL(sandbox.url).host);
-    const list = rq.method === 'GET' && /^\/v1\/(payment_intents|refunds|disputes)\?/.exec(rq.url);
-    rs.writeHead(r.status, { 'content-type': 'application/json' });
-    rs.end(change && list ? JSON.stringify(change(list[1], JSON.parse(text))) : text);
+  const between = async (sandbox) => (proxy = await stripeProxy(sandbox, {
+    after(rq, text) {
+      const list = rq.method === 'GET' && /^\/v1\/(payment_intents|refunds|disputes)\?/.exec(rq.url);
+      return change && list ? JSON.stringify(change(list[1], JSON.parse(text))) : text;
+    },
   })).url;
   house = await House.start({ mail: true, stripe: between, config: ['fraud_warning_freezes = yes', 'reconcile_again = 1s',
     'promotion_codes = yes', '[invoice]', 'prefix = TG-', 'tax_name = VAT', ...QUICK, '[webhooks]', 'private_allowed = yes'] });

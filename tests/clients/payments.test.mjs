@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, tollgate, until } from './lib/house.mjs';
 import { Person, QUICK, written } from './lib/people.mjs';
+import { stripeProxy } from './lib/stripe-proxy.mjs';
 import { heldAgainstSpec, noSpec } from './lib/stripe-spec.mjs';
 
 const library = new Stripe('sk_test_sandbox');
@@ -16,15 +17,8 @@ let house, owner, operator, proxy, asked = [];
 
 before(async () => {
   // Between the house and the sandbox, to see what is asked.
-  const between = async (sandbox) => (proxy = await startUpstream(async (rq, rs, body) => {
-    asked.push({ method: rq.method, path: rq.url, headers: rq.headers, body: body.toString() });
-    const r = await fetch(`${sandbox.url}/stripe${rq.url}`, {
-      method: rq.method, headers: { authorization: rq.headers.authorization ?? '', host: rq.headers.host,
-        ...(rq.headers['idempotency-key'] ? { 'idempotency-key': rq.headers['idempotency-key'] } : {}) },
-      body: rq.method === 'GET' ? undefined : body,
-    });
-    rs.writeHead(r.status, { 'content-type': 'application/json' });
-    rs.end((await r.text()).replaceAll(new URL(proxy.url).host, new URL(sandbox.url).host));
+  const between = async (sandbox) => (proxy = await stripeProxy(sandbox, {
+    before: (rq, body) => asked.push({ method: rq.method, path: rq.url, headers: rq.headers, body: body.toString() }),
   })).url;
   house = await House.start({ mail: true, stripe: between, config: ['fraud_warning_freezes = yes', ...QUICK, '[webhooks]', 'private_allowed = yes'] });
   house.keep(STRIPE_SECRET);

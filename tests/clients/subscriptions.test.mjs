@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 import { House, STRIPE_SECRET, startUpstream, until } from './lib/house.mjs';
 import { idle, Person, QUICK, written } from './lib/people.mjs';
+import { stripeProxy } from './lib/stripe-proxy.mjs';
 import { heldAgainstSpec, noSpec } from './lib/stripe-spec.mjs';
 
 const library = new Stripe('sk_test_sandbox');
@@ -16,16 +17,11 @@ const plans = {};
 
 before(async () => {
   // Between the house and the sandbox, to see what is asked.
-  const between = async (sandbox) => (proxy = await startUpstream(async (rq, rs, body) => {
-    asked.push({ method: rq.method, path: rq.url, headers: rq.headers, body: body.toString() });
-    if (meanwhile && rq.method !== 'GET') await [meanwhile, meanwhile = null][0]();
-    const r = await fetch(`${sandbox.url}/stripe${rq.url}`, {
-      method: rq.method, headers: { authorization: rq.headers.authorization ?? '',
-        ...(rq.headers['idempotency-key'] ? { 'idempotency-key': rq.headers['idempotency-key'] } : {}) },
-      body: rq.method === 'GET' ? undefined : body,
-    });
-    rs.writeHead(r.status, { 'content-type': 'application/json' });
-    rs.end(await r.text());
+  const between = async (sandbox) => (proxy = await stripeProxy(sandbox, {
+    async before(rq, body) {
+      asked.push({ method: rq.method, path: rq.url, headers: rq.headers, body: body.toString() });
+      if (meanwhile && rq.method !== 'GET') await [meanwhile, meanwhile = null][0]();
+    },
   })).url;
   receiver = await startUpstream((rq, rs) => rs.end('ok'));
   house = await House.start({ mail: true, limited: true, stripe: between, config: [`subscription_grace = ${GRACE}`, 'reconcile_again = 1s', ...QUICK,

@@ -96,7 +96,7 @@ export async function fullDisk(t, run, { rounds }) {
 // Who comes second is told so, and changes nothing.
 export async function second(t, run, { postgres } = {}) {
   const { house, sandbox } = await open(t, run, { postgres: postgres ? await database() : undefined });
-  const other = await house.verb(['serve', '--listen', '127.0.0.1:0'].concat([]), { timeout: 30000 });
+  const other = await house.verb(['serve', '--listen', '127.0.0.1:0'], { timeout: 30000 });
   // `serve` has no --json: called again without.
   const args = house.args;
   const r = await execute(process.env.TOLLGATE, ['serve', ...args, '--listen', '127.0.0.1:0'], { timeout: 30000 });
